@@ -1,0 +1,158 @@
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use super::{changes_ident, new_ident};
+use crate::model::{Column, Lookup, Model};
+use crate::sql::{Dialect, Sql};
+
+/// ```ignore
+/// impl LockedUpsert for Taxonomy {
+///     type New = NewTaxonomy;
+///     type Changes = TaxonomyChanges;
+///     const MODEL: &'static Model = &Model { … };
+///     …
+/// }
+/// ```
+pub(super) fn locked_upsert(model: &Model) -> TokenStream {
+    let ident = &model.ident;
+    let (new, changes) = (new_ident(model), changes_ident(model));
+    let data = data(model);
+    let normalize = model.created().map(|(_, column)| normalize(column));
+    let normalize_changes = model
+        .updated()
+        .filter(|(_, column)| column.trim)
+        .map(|(_, column)| {
+            let name = &column.name.ident;
+            quote! { _rt::Trim::trim(&mut __changes.#name); }
+        });
+    let new_is_blank = is_blank(model, &quote! { __new });
+    let is_blank = is_blank(model, &quote! { self });
+    let differs = model.updated().map(|(place, column)| {
+        let name = &column.name.ident;
+        quote! { #place => __changes.#name.differs(&self.#name) }
+    });
+    quote! {
+        #[automatically_derived]
+        #[allow(unused_variables)] // a model may have nothing to trim
+        impl _rt::LockedUpsert for #ident {
+            type New = #new;
+            type Changes = #changes;
+
+            const MODEL: &'static _rt::Model = #data;
+
+            fn normalize(__new: &mut #new) {
+                #(#normalize)*
+            }
+
+            fn normalize_changes(__changes: &mut #changes) {
+                #(#normalize_changes)*
+            }
+
+            fn new_is_blank(__new: &#new, __column: _rt::usize) -> _rt::bool {
+                #new_is_blank
+            }
+
+            fn is_blank(&self, __column: _rt::usize) -> _rt::bool {
+                #is_blank
+            }
+
+            fn differs(&self, __changes: &#changes, __column: _rt::usize) -> _rt::bool {
+                match __column {
+                    #(#differs,)*
+                    _ => false,
+                }
+            }
+        }
+    }
+}
+
+/// What is done to a field of creating data before it is looked up or stored.
+fn normalize(column: &Column) -> TokenStream {
+    let name = &column.name.ident;
+    let trim = column
+        .trim
+        .then(|| quote! { _rt::Trim::trim(&mut __new.#name); });
+    let null = (column.is_key && column.is_optional()).then(|| {
+        quote! {
+            let __is_blank = (&&&&_rt::Probe(&__new.#name)).is_blank_key();
+            _rt::null_if_blank(&mut __new.#name, __is_blank);
+        }
+    });
+    quote! { #trim #null }
+}
+
+fn is_blank(model: &Model, of: &TokenStream) -> TokenStream {
+    let arms = model.keys().map(|(place, column)| {
+        let name = &column.name.ident;
+        quote! { #place => (&&&&_rt::Probe(&#of.#name)).is_blank_key() }
+    });
+    quote! {
+        match __column {
+            #(#arms,)*
+            _ => true,
+        }
+    }
+}
+
+fn data(model: &Model) -> TokenStream {
+    let name = model.ident.to_string();
+    let columns = model.columns.iter().map(|column| {
+        let field = &column.name.text;
+        quote! { _rt::ModelColumn { field: #field } }
+    });
+    let lookups = model.lookups.iter().map(
+        |Lookup {
+             name,
+             columns,
+             unclaimed,
+         }| {
+            quote! { _rt::Lookup { name: #name, columns: &[#(#columns),*], unclaimed: #unclaimed } }
+        },
+    );
+    let id = model.id;
+    let created = &model.table.created;
+    let updated = model.updated().map(|(place, _)| place);
+    let postgres = sql(model, Dialect::Postgres);
+    let mysql = sql(model, Dialect::MySql);
+    let sqlite = sql(model, Dialect::Sqlite);
+    quote! {
+        &_rt::Model {
+            name: #name,
+            columns: &[#(#columns),*],
+            lookups: &[#(#lookups),*],
+            id: #id,
+            created: &[#(#created),*],
+            updated: &[#(#updated),*],
+            postgres: #postgres,
+            mysql: #mysql,
+            sqlite: #sqlite,
+        }
+    }
+}
+
+fn sql(model: &Model, dialect: Dialect) -> TokenStream {
+    let Sql {
+        find,
+        by_id,
+        insert,
+        update,
+        names,
+        touch,
+        where_id,
+        returning,
+        write_lock,
+    } = Sql::of(&model.table, dialect);
+    quote! {
+        _rt::Sql {
+            find: &[#(#find),*],
+            by_id: #by_id,
+            insert: #insert,
+            update: #update,
+            names: &[#(#names),*],
+            touch: #touch,
+            where_id: #where_id,
+            returning: #returning,
+            write_lock: #write_lock,
+        }
+    }
+}

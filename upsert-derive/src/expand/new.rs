@@ -1,0 +1,65 @@
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use super::new_ident;
+use crate::model::{Column, Model, Role};
+use crate::sql::{Dialect, Sql};
+
+/// ```ignore
+/// /// Creating data …
+/// #[derive(Clone, Debug, PartialEq)]
+/// pub struct NewTaxonomy {
+///     /// The key `remote_id`, …
+///     pub remote_id: Option<String>,
+/// }
+/// ```
+pub(super) fn new(model: &Model) -> TokenStream {
+    let new = new_ident(model);
+    let vis = &model.vis;
+    let doc = doc(model);
+    let fields = model.created().map(|(place, column)| {
+        let (doc, name, ty) = (
+            field_doc(column, &model.table.columns[place]),
+            &column.name.ident,
+            &column.ty,
+        );
+        quote! {
+            #[doc = #doc]
+            #vis #name: #ty
+        }
+    });
+    quote! {
+        #[doc = #doc]
+        #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
+        #vis struct #new {
+            #(#fields,)*
+        }
+    }
+}
+
+fn doc(model: &Model) -> String {
+    let sql = Sql::of(&model.table, Dialect::Postgres);
+    let locked = |find: &String| format!("{find} FOR NO KEY UPDATE");
+    let finds = sql.find.iter().map(locked).collect::<Vec<_>>().join("\n");
+    format!(
+        "Creating data of a `{}`: a value for each column that is written when the row is created.\n\n\
+         `{}::upsert` looks the row up by its keys in this order; a key with a NULL or blank column is left out. On PostgreSQL:\n\n\
+         ```sql\n{finds}\n```\n\nIf there is none, it is created:\n\n```sql\n{} ON CONFLICT DO NOTHING{}\n```",
+        model.ident, model.ident, sql.insert, sql.returning
+    )
+}
+
+fn field_doc(column: &Column, name: &str) -> String {
+    let mut doc = match (column.is_key, column.role) {
+        (_, Role::AssignedId) => format!("The primary key `{name}`."),
+        (true, _) => format!("The key `{name}`; blank, it identifies no record."),
+        (false, _) => format!("The column `{name}`."),
+    };
+    if column.trim {
+        doc += " Trimmed before it is looked up or stored.";
+    }
+    if matches!(column.role, Role::CreateOnly | Role::AssignedId) {
+        doc += " Never updated.";
+    }
+    doc
+}

@@ -1,0 +1,62 @@
+//! After a mistake: the messages, and impls that compile, so that no code that uses the model reports anything else.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use crate::expand;
+use crate::model::Model;
+
+/// The creating and updating data as they would be, and impls without bodies.
+pub(crate) fn fallback(model: &Model) -> TokenStream {
+    let Model { ident, krate, .. } = model;
+    let data = expand::data(model);
+    let (new, changes) = (expand::new_ident(model), expand::changes_ident(model));
+    quote! {
+        #data
+
+        const _: () = {
+            use #krate::__private as _rt;
+
+            #[automatically_derived]
+            impl _rt::From<#new> for #changes {
+                fn from(_: #new) -> Self {
+                    _rt::Default::default()
+                }
+            }
+
+            #[automatically_derived]
+            impl _rt::LockedUpsert for #ident {
+                type New = #new;
+                type Changes = #changes;
+                const MODEL: &'static _rt::Model = _rt::NO_MODEL;
+                fn normalize(_: &mut #new) {}
+                fn normalize_changes(_: &mut #changes) {}
+                fn new_is_blank(_: &#new, _: _rt::usize) -> _rt::bool {
+                    true
+                }
+                fn is_blank(&self, _: _rt::usize) -> _rt::bool {
+                    true
+                }
+                fn differs(&self, _: &#changes, _: _rt::usize) -> _rt::bool {
+                    false
+                }
+            }
+
+            #[automatically_derived]
+            impl<__DB: _rt::Backend> _rt::Stored<__DB> for #ident {
+                fn decode(_: &<__DB as _rt::Database>::Row) -> _rt::Result<Self, _rt::SqlxError> {
+                    _rt::Result::Err(_rt::SqlxError::RowNotFound)
+                }
+                fn bind_id(&self, _: &mut <__DB as _rt::Database>::Arguments) -> _rt::BindResult {
+                    _rt::no_column(0)
+                }
+                fn bind_new(_: &#new, _: _rt::usize, _: &mut <__DB as _rt::Database>::Arguments) -> _rt::BindResult {
+                    _rt::no_column(0)
+                }
+                fn bind_change(_: &#changes, _: _rt::usize, _: &mut <__DB as _rt::Database>::Arguments) -> _rt::BindResult {
+                    _rt::no_column(0)
+                }
+            }
+        };
+    }
+}

@@ -1,0 +1,163 @@
+//! A table to statements, per dialect. Plain text: nothing here knows tokens or a database.
+
+/// A model as the database sees it. Columns are named by their places.
+#[derive(Debug, Clone)]
+pub(crate) struct Table {
+    /// The table's name, with its schema before it or not.
+    pub(crate) path: Vec<String>,
+    /// The columns' names.
+    pub(crate) columns: Vec<String>,
+    pub(crate) id: usize,
+    /// Bound by an INSERT.
+    pub(crate) created: Vec<usize>,
+    /// Set to the clock's time by an INSERT and an UPDATE.
+    pub(crate) touched: Vec<usize>,
+    pub(crate) lookups: Vec<Vec<usize>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    Postgres,
+    MySql,
+    Sqlite,
+}
+
+/// The texts of one dialect; see the runtime's `Sql` for what each is.
+#[derive(Debug)]
+pub(crate) struct Sql {
+    pub(crate) find: Vec<String>,
+    pub(crate) by_id: String,
+    pub(crate) insert: String,
+    pub(crate) update: String,
+    pub(crate) names: Vec<String>,
+    pub(crate) touch: String,
+    pub(crate) where_id: String,
+    pub(crate) returning: String,
+    pub(crate) write_lock: String,
+}
+
+impl Sql {
+    pub(crate) fn of(table: &Table, dialect: Dialect) -> Self {
+        let names: Vec<_> = table
+            .columns
+            .iter()
+            .map(|name| dialect.quoted(name))
+            .collect();
+        let path: Vec<_> = table.path.iter().map(|part| dialect.quoted(part)).collect();
+        let path = path.join(".");
+        let id = &names[table.id];
+        // Never `*`: a connection keeps the columns of a statement it has prepared.
+        let list = names.join(", ");
+        let select = |places: &[usize], limit: &str| {
+            let equal = places
+                .iter()
+                .zip(1..)
+                .map(|(&place, n)| format!("{} = {}", names[place], dialect.placeholder(n)));
+            format!(
+                "SELECT {list} FROM {path} WHERE {}{limit}",
+                equal.collect::<Vec<_>>().join(" AND ")
+            )
+        };
+        let now = dialect.now();
+        let touch = table
+            .touched
+            .iter()
+            .map(|&place| format!(", {} = {now}", names[place]))
+            .collect::<Vec<_>>()
+            .concat();
+        Self {
+            // Two rows tell that a key is ambiguous; a third would be locked for nothing.
+            find: table
+                .lookups
+                .iter()
+                .map(|lookup| select(lookup, " LIMIT 2"))
+                .collect(),
+            by_id: select(&[table.id], ""),
+            insert: {
+                let columns = table
+                    .created
+                    .iter()
+                    .chain(&table.touched)
+                    .map(|&place| &*names[place]);
+                let placeholders = (1..=table.created.len()).map(|n| dialect.placeholder(n));
+                let values = placeholders.chain(table.touched.iter().map(|_| now.to_owned()));
+                format!(
+                    "INSERT INTO {path} ({}) VALUES ({})",
+                    columns.collect::<Vec<_>>().join(", "),
+                    values.collect::<Vec<_>>().join(", ")
+                )
+            },
+            update: format!("UPDATE {path} SET "),
+            touch,
+            where_id: format!(" WHERE {id} = "),
+            returning: match dialect {
+                // MySQL has none.
+                Dialect::MySql => String::new(),
+                Dialect::Postgres | Dialect::Sqlite => format!(" RETURNING {list}"),
+            },
+            write_lock: match dialect {
+                Dialect::Postgres | Dialect::MySql => String::new(),
+                Dialect::Sqlite => format!("UPDATE {path} SET {id} = {id} WHERE 0"),
+            },
+            names,
+        }
+    }
+}
+
+impl Dialect {
+    fn quoted(self, name: &str) -> String {
+        let quote = match self {
+            Self::MySql => "`",
+            Self::Postgres | Self::Sqlite => "\"",
+        };
+        format!("{quote}{}{quote}", name.replace(quote, &quote.repeat(2)))
+    }
+
+    fn placeholder(self, n: usize) -> String {
+        match self {
+            Self::Postgres => format!("${n}"),
+            Self::MySql | Self::Sqlite => "?".to_owned(),
+        }
+    }
+
+    /// The wall clock. PostgreSQL's `now()` is the transaction's start, and goes backwards after a wait for a lock.
+    fn now(self) -> &'static str {
+        match self {
+            Self::Postgres => "clock_timestamp()",
+            Self::MySql => "CURRENT_TIMESTAMP(6)",
+            Self::Sqlite => "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> Table {
+        let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        Table {
+            path: names(&["music", "ta\"xo`nomy"]),
+            columns: names(&["id", "site_id", "slug", "order", "created_at", "updated_at"]),
+            id: 0,
+            created: vec![1, 2, 3],
+            touched: vec![5],
+            lookups: vec![vec![3], vec![1, 2]],
+        }
+    }
+
+    #[test]
+    fn postgres() {
+        insta::assert_debug_snapshot!(Sql::of(&table(), Dialect::Postgres));
+    }
+
+    #[test]
+    fn mysql() {
+        insta::assert_debug_snapshot!(Sql::of(&table(), Dialect::MySql));
+    }
+
+    #[test]
+    fn sqlite() {
+        insta::assert_debug_snapshot!(Sql::of(&table(), Dialect::Sqlite));
+    }
+}

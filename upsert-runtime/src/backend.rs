@@ -1,0 +1,238 @@
+//! What the algorithms need of a database. One file a database below; the only place that knows features.
+
+use std::error::Error as StdError;
+use std::fmt::{self, Display, Formatter};
+
+use sqlx::error::DatabaseError;
+use sqlx::{Database, Decode, Encode, SqlStr, Type};
+
+use crate::model::{Model, Sql};
+
+#[cfg(feature = "mysql")]
+mod mysql;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
+/// A database that this crate supports: `sqlx::Postgres`, `sqlx::MySql` (MariaDB too) or `sqlx::Sqlite`.
+///
+/// Sealed: name it in bounds, do not implement it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a database that `upsert_runtime` supports",
+    note = "enable the feature of `upsert-runtime` for it: `postgres`, `mysql` (MariaDB too) or `sqlite`"
+)]
+pub trait Backend: Database + sealed::Sealed {
+    /// What a user calls the database.
+    #[doc(hidden)]
+    const TITLE: &'static str;
+
+    /// Begins a transaction in which a locking read sees what others have committed meanwhile.
+    #[doc(hidden)]
+    const BEGIN: &'static str;
+
+    /// Fails if the transaction that [`Backend::BEGIN`] began has been undone or has ended.
+    #[doc(hidden)]
+    const CHECK: &'static str;
+
+    /// Sets [`SAVEPOINT`](crate::savepoint), and fails where no transaction is open.
+    #[doc(hidden)]
+    const SET_SAVEPOINT: &'static str;
+
+    /// Succeeds only where no transaction is open; empty where [`Backend::SET_SAVEPOINT`] tells.
+    #[doc(hidden)]
+    const PROBE: &'static str;
+
+    /// What locks a row that a SELECT finds.
+    #[doc(hidden)]
+    const LOCK: &'static str;
+
+    /// What makes an INSERT that meets a unique index insert nothing, without an error; empty where there is no such thing
+    /// that does no harm.
+    #[doc(hidden)]
+    const QUIET: &'static str;
+
+    /// How many times in a row a create may be refused by a unique index, though no key finds a row, before it counts as a
+    /// conflict and not as a lost race.
+    #[doc(hidden)]
+    const REFUSALS: u32;
+
+    /// Whether other transactions can change rows while one of ours runs.
+    #[doc(hidden)]
+    const SHARED: bool;
+
+    /// Whether a connection can be used after a call on it was dropped in flight: the database runs in this process and
+    /// finishes it.
+    #[doc(hidden)]
+    const SURVIVES_DROP: bool;
+
+    /// The model's statements in this dialect.
+    #[doc(hidden)]
+    fn sql(model: &'static Model) -> &'static Sql;
+
+    /// What an error means.
+    #[doc(hidden)]
+    fn cause(error: &dyn DatabaseError) -> Cause;
+
+    /// The unique constraint, index or columns that a write met.
+    #[doc(hidden)]
+    fn constraint(error: &dyn DatabaseError) -> Option<String>;
+
+    /// Whether the error's text names tables, columns and types only, and never a value.
+    #[doc(hidden)]
+    fn is_safe_to_show(error: &dyn DatabaseError) -> bool;
+
+    #[doc(hidden)]
+    fn get<T: Column<Self>>(row: &Self::Row, index: usize) -> sqlx::Result<T>;
+
+    /// Runs a text without parameters, which may hold several statements.
+    #[doc(hidden)]
+    fn run(
+        conn: &mut Self::Connection,
+        sql: &'static str,
+    ) -> impl Future<Output = sqlx::Result<()>> + Send;
+
+    #[doc(hidden)]
+    fn fetch(
+        conn: &mut Self::Connection,
+        sql: SqlStr,
+        arguments: Self::Arguments,
+    ) -> impl Future<Output = sqlx::Result<Vec<Self::Row>>> + Send;
+
+    #[doc(hidden)]
+    fn execute(
+        conn: &mut Self::Connection,
+        sql: SqlStr,
+        arguments: Self::Arguments,
+    ) -> impl Future<Output = sqlx::Result<Self::QueryResult>> + Send;
+
+    /// The number that the database gave an inserted row, as arguments of a statement; `None` where it does not say.
+    #[doc(hidden)]
+    fn inserted_id(done: &Self::QueryResult) -> Option<Self::Arguments>;
+}
+
+/// A type that sqlx can both bind as and read from a column of `DB`.
+///
+/// Implemented for every such type; it needs nothing from you.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a column of `{DB}`",
+    label = "sqlx cannot both bind and read `{Self}`",
+    note = "sqlx may know the type behind one of its features, for example `chrono` or `uuid`; derive `sqlx::Type` for one of your own"
+)]
+pub trait Column<DB: Database>:
+    for<'q> Encode<'q, DB> + for<'r> Decode<'r, DB> + Type<DB> + Send + Sync + 'static
+{
+}
+
+#[diagnostic::do_not_recommend]
+impl<DB: Database, T> Column<DB> for T where
+    T: for<'q> Encode<'q, DB> + for<'r> Decode<'r, DB> + Type<DB> + Send + Sync + 'static
+{
+}
+
+/// What a database's error means for what to do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(
+    unnameable_types,
+    reason = "the methods that name it are this crate's own"
+)]
+pub enum Cause {
+    /// A unique constraint refused a write.
+    Unique,
+    /// The database cannot tell beforehand whether a write meets a constraint: `ON CONFLICT` and a deferrable constraint.
+    NotQuiet,
+    Deadlock,
+    Serialization,
+    LockTimeout,
+    /// The transaction is no more, or refuses every further statement.
+    TransactionGone,
+    /// The connection is gone, and its transaction with it.
+    ConnectionLost,
+    /// A COMMIT of which nobody can know whether it took effect.
+    CommitUnknown,
+    Other,
+}
+
+/// The answer of binding a value: the driver's error if it cannot be encoded.
+pub type BindResult = Result<(), Box<dyn StdError + Send + Sync>>;
+
+/// Binds a value behind those bound already.
+///
+/// # Errors
+///
+/// If the value cannot be encoded.
+pub fn bind<DB: Backend, T: Column<DB>>(value: &T, to: &mut DB::Arguments) -> BindResult {
+    use sqlx::Arguments;
+    to.add(value)
+}
+
+/// The column's SQL type and the field's type do not fit.
+#[derive(Debug)]
+pub(crate) struct Mismatch {
+    rust: &'static str,
+    sql: String,
+}
+
+impl Display for Mismatch {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "SQL type `{}` cannot be read as `{}`",
+            self.sql, self.rust
+        )
+    }
+}
+
+impl StdError for Mismatch {}
+
+mod sealed {
+    #[expect(unnameable_types, reason = "that is what seals")]
+    pub trait Sealed {}
+}
+
+/// The methods of [`Backend`] whose text is the same for every database but whose types must be concrete: generic code would
+/// have to spell `for<'c> &'c mut DB::Connection: Executor<'c>` in every signature up to the user's.
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+macro_rules! concrete {
+    () => {
+        fn get<T: Column<Self>>(row: &Self::Row, index: usize) -> sqlx::Result<T> {
+            use sqlx::{Column as _, Row as _, TypeInfo as _, ValueRef as _};
+
+            let value = row.try_get_raw(index)?;
+            let decode_error = |source| sqlx::Error::ColumnDecode {
+                index: row.column(index).name().to_owned(),
+                source,
+            };
+            let sql_type = value.type_info();
+            if !value.is_null() && !sql_type.is_null() && !T::compatible(&sql_type) {
+                return Err(decode_error(Box::new($crate::backend::Mismatch {
+                    rust: std::any::type_name::<T>(),
+                    sql: sql_type.name().to_owned(),
+                })));
+            }
+            T::decode(value).map_err(decode_error)
+        }
+
+        async fn run(conn: &mut Self::Connection, sql: &'static str) -> sqlx::Result<()> {
+            sqlx::raw_sql(sql).execute(conn).await.map(drop)
+        }
+
+        async fn fetch(
+            conn: &mut Self::Connection,
+            sql: sqlx::SqlStr,
+            arguments: Self::Arguments,
+        ) -> sqlx::Result<Vec<Self::Row>> {
+            sqlx::query_with(sql, arguments).fetch_all(conn).await
+        }
+
+        async fn execute(
+            conn: &mut Self::Connection,
+            sql: sqlx::SqlStr,
+            arguments: Self::Arguments,
+        ) -> sqlx::Result<Self::QueryResult> {
+            sqlx::query_with(sql, arguments).execute(conn).await
+        }
+    };
+}
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+use concrete;

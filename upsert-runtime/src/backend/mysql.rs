@@ -1,0 +1,95 @@
+//! MySQL and MariaDB. Codes: <https://mariadb.com/docs/server/reference/error-codes/mariadb-error-code-reference>,
+//! <https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html>
+
+use sqlx::error::DatabaseError;
+use sqlx::mysql::{MySqlArguments, MySqlDatabaseError, MySqlQueryResult};
+use sqlx::{Arguments, MySql};
+
+use super::{Backend, Cause, Column, concrete, sealed};
+use crate::model::{Model, Sql};
+
+impl sealed::Sealed for MySql {}
+
+impl Backend for MySql {
+    const TITLE: &'static str = "MySQL or MariaDB";
+
+    // For the one transaction; the session keeps its own level. REPEATABLE READ, the default, locks the gap around a key that
+    // is not there, and inserters of different keys deadlock. The savepoint is what `CHECK` looks for.
+    const BEGIN: &'static str =
+        "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; BEGIN; SAVEPOINT upsert_begin";
+
+    // A deadlock rolls the whole transaction back, savepoints included, and later statements autocommit.
+    const CHECK: &'static str = "RELEASE SAVEPOINT upsert_begin";
+
+    // Outside a transaction SAVEPOINT is accepted and does nothing; the RELEASE is what fails then.
+    const SET_SAVEPOINT: &'static str =
+        "SAVEPOINT upsert; RELEASE SAVEPOINT upsert; SAVEPOINT upsert";
+
+    const PROBE: &'static str = "";
+
+    const LOCK: &'static str = " FOR UPDATE";
+
+    // INSERT IGNORE truncates values and stores '' for NULL; ON DUPLICATE KEY UPDATE updates the row of a key that nobody
+    // named.
+    const QUIET: &'static str = "";
+
+    const REFUSALS: u32 = 3;
+
+    const SHARED: bool = true;
+
+    const SURVIVES_DROP: bool = false;
+
+    fn sql(model: &'static Model) -> &'static Sql {
+        &model.mysql
+    }
+
+    fn cause(error: &dyn DatabaseError) -> Cause {
+        match number(error) {
+            // duplicate entry; the same with the index's name
+            1062 | 1586 => Cause::Unique,
+            1213 => Cause::Deadlock,
+            // MariaDB with innodb_snapshot_isolation: the record has changed since it was read
+            1020 => Cause::Serialization,
+            // lock wait timeout; NOWAIT was set (MySQL 8)
+            1205 | 3572 => Cause::LockTimeout,
+            // the savepoint does not exist: the transaction is not the one in which it was set
+            1305 => Cause::TransactionGone,
+            // the server shuts down; the connection was killed
+            1053 | 1927 => Cause::ConnectionLost,
+            // error during COMMIT
+            1180 => Cause::CommitUnknown,
+            _ => Cause::Other,
+        }
+    }
+
+    // Duplicate entry '…' for key 'slug': the value comes first and may hold anything, so the last quotes count.
+    fn constraint(error: &dyn DatabaseError) -> Option<String> {
+        let (_, name) = error.message().rsplit_once(" for key '")?;
+        name.strip_suffix('\'').map(str::to_owned)
+    }
+
+    fn is_safe_to_show(error: &dyn DatabaseError) -> bool {
+        matches!(
+            number(error),
+            // access; database, table, column unknown; table full, disk full; server gone or read-only
+            1044 | 1045 | 1049 | 1054 | 1142 | 1143 | 1146 | 1114 | 1021 | 1041 | 1047 | 1053 | 1180 | 1205 | 1213 | 1290 | 1927
+            // NULL refused, no default, too long, out of range, CHECK, foreign key
+            | 1048 | 1364 | 1406 | 1264 | 3819 | 4025 | 1451 | 1452
+        )
+    }
+
+    fn inserted_id(done: &MySqlQueryResult) -> Option<MySqlArguments> {
+        let id = Some(done.last_insert_id()).filter(|&id| id != 0)?;
+        let mut arguments = MySqlArguments::default();
+        arguments.add(id).ok()?;
+        Some(arguments)
+    }
+
+    concrete!();
+}
+
+fn number(error: &dyn DatabaseError) -> u16 {
+    error
+        .try_downcast_ref::<MySqlDatabaseError>()
+        .map_or(0, MySqlDatabaseError::number)
+}

@@ -1,0 +1,79 @@
+//! PostgreSQL. Codes: <https://www.postgresql.org/docs/current/errcodes-appendix.html>
+
+use sqlx::Postgres;
+use sqlx::error::DatabaseError;
+use sqlx::postgres::PgQueryResult;
+
+use super::{Backend, Cause, Column, concrete, sealed};
+use crate::model::{Model, Sql};
+
+impl sealed::Sealed for Postgres {}
+
+impl Backend for Postgres {
+    const TITLE: &'static str = "PostgreSQL";
+
+    // Whatever the session's default is: above READ COMMITTED the loser of a create race never sees the winner's row.
+    const BEGIN: &'static str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+
+    // Refused (25P02) in a transaction in which a statement has failed. COMMIT itself answers such a one with ROLLBACK and
+    // no error.
+    const CHECK: &'static str = "SELECT 1";
+
+    const SET_SAVEPOINT: &'static str = "SAVEPOINT upsert";
+
+    const PROBE: &'static str = "";
+
+    // FOR UPDATE would also keep others from inserting rows that reference this one.
+    const LOCK: &'static str = " FOR NO KEY UPDATE";
+
+    // Without a target: the row may meet any unique index.
+    const QUIET: &'static str = " ON CONFLICT DO NOTHING";
+
+    const REFUSALS: u32 = 3;
+
+    const SHARED: bool = true;
+
+    const SURVIVES_DROP: bool = false;
+
+    fn sql(model: &'static Model) -> &'static Sql {
+        &model.postgres
+    }
+
+    fn cause(error: &dyn DatabaseError) -> Cause {
+        match error.code().as_deref() {
+            Some("23505") => Cause::Unique,
+            // ON CONFLICT does not support deferrable unique constraints as arbiters.
+            Some("55000") => Cause::NotQuiet,
+            Some("40P01") => Cause::Deadlock,
+            Some("40001") => Cause::Serialization,
+            Some("55P03") => Cause::LockTimeout,
+            Some("25P01" | "25P02") => Cause::TransactionGone,
+            Some("57P01" | "57P02" | "57P03") => Cause::ConnectionLost,
+            Some(code) if code.starts_with("08") => Cause::ConnectionLost,
+            _ => Cause::Other,
+        }
+    }
+
+    fn constraint(error: &dyn DatabaseError) -> Option<String> {
+        error.constraint().map(str::to_owned)
+    }
+
+    // Messages of class 22 quote values, those of a RAISE may; a unique violation quotes them in its detail only.
+    fn is_safe_to_show(error: &dyn DatabaseError) -> bool {
+        let Some(code) = error.code() else {
+            return false;
+        };
+        matches!(&*code, "22001" | "22021")
+            || [
+                "08", "23", "25", "28", "3D", "3F", "40", "42", "53", "54", "55", "57", "58",
+            ]
+            .contains(&code.get(..2).unwrap_or_default())
+    }
+
+    // `RETURNING` gives the whole row.
+    fn inserted_id(_: &PgQueryResult) -> Option<Self::Arguments> {
+        None
+    }
+
+    concrete!();
+}

@@ -1,0 +1,73 @@
+//! SQLite. Codes: <https://www.sqlite.org/rescode.html>
+
+use sqlx::Sqlite;
+use sqlx::error::DatabaseError;
+use sqlx::sqlite::SqliteQueryResult;
+
+use super::{Backend, Cause, Column, concrete, sealed};
+use crate::model::{Model, Sql};
+
+impl sealed::Sealed for Sqlite {}
+
+impl Backend for Sqlite {
+    const TITLE: &'static str = "SQLite";
+
+    // A deferred transaction that has read cannot always become a writer, however long it waits.
+    const BEGIN: &'static str = "BEGIN IMMEDIATE";
+
+    // COMMIT itself fails where no transaction is open; this only lets the connection's queue run empty.
+    const CHECK: &'static str = "SELECT 1";
+
+    // Where no transaction is open SAVEPOINT would begin one: hence `PROBE`.
+    const SET_SAVEPOINT: &'static str = "SAVEPOINT upsert";
+
+    const PROBE: &'static str = "BEGIN";
+
+    // The write transaction is the lock.
+    const LOCK: &'static str = "";
+
+    const QUIET: &'static str = "";
+
+    const REFUSALS: u32 = 1;
+
+    const SHARED: bool = false;
+
+    const SURVIVES_DROP: bool = true;
+
+    fn sql(model: &'static Model) -> &'static Sql {
+        &model.sqlite
+    }
+
+    fn cause(error: &dyn DatabaseError) -> Cause {
+        let code = error
+            .code()
+            .and_then(|code| code.parse::<u32>().ok())
+            .unwrap_or_default();
+        match code {
+            // unique, primary key, row id
+            2067 | 1555 | 2579 => Cause::Unique,
+            // the snapshot is stale: another connection has written since this transaction read
+            517 => Cause::Serialization,
+            _ if matches!(code & 0xff, 5 | 6) => Cause::LockTimeout,
+            _ => Cause::Other,
+        }
+    }
+
+    // UNIQUE constraint failed: taxonomy.slug, taxonomy.site_id
+    fn constraint(error: &dyn DatabaseError) -> Option<String> {
+        let (_, columns) = error.message().split_once("UNIQUE constraint failed: ")?;
+        Some(columns.to_owned())
+    }
+
+    // All messages are SQLite's own, but for that of a trigger's RAISE.
+    fn is_safe_to_show(error: &dyn DatabaseError) -> bool {
+        error.code().as_deref() != Some("1811")
+    }
+
+    // `RETURNING` gives the whole row.
+    fn inserted_id(_: &SqliteQueryResult) -> Option<Self::Arguments> {
+        None
+    }
+
+    concrete!();
+}

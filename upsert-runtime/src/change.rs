@@ -1,0 +1,67 @@
+use std::fmt::{self, Debug, Formatter};
+
+use crate::backend::{Backend, BindResult, Column, bind};
+use crate::key::Trim;
+
+/// What updating data says of one column.
+///
+/// Not an `Option`: in `Option<Option<T>>` nobody can tell at a glance whether `None` erases or keeps.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub enum Change<T> {
+    /// The column keeps its value.
+    #[default]
+    Keep,
+    /// The column is set to this value, NULL included.
+    Set(T),
+}
+
+impl<T> Change<T> {
+    /// `Keep` where `keep` holds, else `Set(value)`.
+    pub fn set_unless(keep: bool, value: T) -> Self {
+        if keep { Self::Keep } else { Self::Set(value) }
+    }
+
+    /// Whether the column is left alone.
+    pub fn is_keep(&self) -> bool {
+        matches!(self, Self::Keep)
+    }
+
+    /// Binds the value to be set.
+    ///
+    /// # Errors
+    ///
+    /// If the value cannot be encoded, or the column is to keep its value.
+    pub fn bind<DB: Backend>(&self, to: &mut DB::Arguments) -> BindResult
+    where
+        T: Column<DB>,
+    {
+        match self {
+            Self::Keep => Err("a column that keeps its value has none to bind".into()),
+            Self::Set(value) => bind::<DB, T>(value, to),
+        }
+    }
+}
+
+impl<T: PartialEq> Change<T> {
+    /// Whether the column is set to something else than `stored`.
+    pub fn differs(&self, stored: &T) -> bool {
+        matches!(self, Self::Set(value) if value != stored)
+    }
+}
+
+impl<T: Trim> Trim for Change<T> {
+    fn trim(&mut self) {
+        if let Self::Set(value) = self {
+            value.trim();
+        }
+    }
+}
+
+impl<T: Debug> Debug for Change<T> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Keep => f.write_str("(keep)"),
+            Self::Set(value) => value.fmt(f),
+        }
+    }
+}

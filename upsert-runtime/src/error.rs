@@ -1,0 +1,319 @@
+use std::fmt::{self, Debug, Display, Formatter};
+
+use crate::backend::{Backend, Cause, Mismatch};
+
+/// What can go wrong, one variant a cause.
+///
+/// Neither `Display` nor `Debug` show a value of a record: they name models, look-ups, columns, constraints and types. The
+/// driver's own error is the [`source`](std::error::Error::source); it may quote values (MySQL's does for a duplicate key),
+/// so think before you log it.
+///
+/// In a transaction of the caller's, every error but [`Error::TransactionLost`] leaves the transaction as it was before the
+/// call, apart from locks on SQLite and MySQL, which stay until it ends.
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Each look-up has a column that is NULL or blank. Nothing was sent.
+    #[error("no usable key for `{model}`: each of {lookups} has a column that is NULL or blank")]
+    NoUsableKey {
+        /// The model's name.
+        model: &'static str,
+        /// The look-ups, in backticks and with commas.
+        lookups: String,
+    },
+
+    /// More than one row matches a look-up. Nothing was written.
+    #[error("{at}: more than one row matches")]
+    Ambiguous {
+        /// What was being done.
+        at: Step,
+    },
+
+    /// Another row holds a unique key that the record needs. Nothing was written.
+    #[error("{at}: another row holds a unique key{}", Named(constraint.as_deref()))]
+    Conflict {
+        /// What was being done.
+        at: Step,
+        /// The constraint's or index's name; on SQLite the columns, as `table.column`.
+        constraint: Option<String>,
+        /// The driver's error.
+        source: sqlx::Error,
+    },
+
+    /// A row was found by a fallback look-up, but an earlier key says that it is another record: the look-up is
+    /// `unclaimed`, or the earlier key is the id. Nothing was written.
+    #[error("the `{model}` found by `{matched_by}` is another record by its `{claimed_by}`")]
+    IdentityConflict {
+        /// The model's name.
+        model: &'static str,
+        /// The look-up that found the row.
+        matched_by: &'static str,
+        /// The earlier look-up, whose key in the row is another than the record's.
+        claimed_by: &'static str,
+    },
+
+    /// The row is locked by another transaction, and the call was told not to wait.
+    #[error("{at}: the row is locked")]
+    Locked {
+        /// What was being done.
+        at: Step,
+        /// The driver's error.
+        source: sqlx::Error,
+    },
+
+    /// A lock was not to be had within the limit: of the call, or of the session or server (PostgreSQL's `lock_timeout`,
+    /// MySQL's `innodb_lock_wait_timeout`, SQLite's `busy_timeout`).
+    #[error("{at}: a lock was not granted in time")]
+    LockTimeout {
+        /// What was being done.
+        at: Step,
+        /// The driver's error.
+        source: sqlx::Error,
+    },
+
+    /// The database chose this transaction to resolve a deadlock.
+    #[error("{at}: deadlock")]
+    Deadlock {
+        /// What was being done.
+        at: Step,
+        /// The driver's error.
+        source: sqlx::Error,
+    },
+
+    /// What the transaction has read has been changed by another one since.
+    #[error("{at}: another transaction has changed what this one has read")]
+    Serialization {
+        /// What was being done.
+        at: Step,
+        /// The driver's error.
+        source: sqlx::Error,
+    },
+
+    /// The bounds of the [`Retry`](crate::Retry) are reached. The source is the error of the last attempt.
+    #[error("gave up after {attempts} attempts: {source}")]
+    Exhausted {
+        /// How many attempts were made.
+        attempts: u32,
+        /// The error of the last one.
+        source: Box<Self>,
+    },
+
+    /// The transaction, or the connection with it, is gone: what was written in it since it began is undone.
+    ///
+    /// End a transaction of your own now: on MySQL later statements would take effect one by one, and `rollback()` would
+    /// undo nothing.
+    #[error("{at}: the transaction is lost, and what was written in it is undone")]
+    TransactionLost {
+        /// What was being done.
+        at: Step,
+        /// The driver's error, if it is this call that met it.
+        source: Option<sqlx::Error>,
+    },
+
+    /// The connection broke while COMMIT was under way: nobody can know whether it took effect. Look before you write again.
+    #[error("{at}: the connection broke during COMMIT; whether it took effect is unknown")]
+    CommitUnknown {
+        /// What was being done.
+        at: Step,
+        /// The driver's error.
+        source: sqlx::Error,
+    },
+
+    /// The database refused a statement, or could not be reached, for any other reason.
+    #[error("{at}: {detail}")]
+    Database {
+        /// What was being done.
+        at: Step,
+        /// What the driver said, without values.
+        detail: String,
+        /// The driver's error.
+        source: sqlx::Error,
+    },
+}
+
+impl Error {
+    /// Whether the same work in a new transaction may succeed.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(
+            self,
+            Self::Locked { .. }
+                | Self::LockTimeout { .. }
+                | Self::Deadlock { .. }
+                | Self::Serialization { .. }
+                | Self::Exhausted { .. }
+                | Self::TransactionLost { .. }
+        )
+    }
+
+    /// What the driver's error means, by its code.
+    pub(crate) fn of<DB: Backend>(at: Step, source: sqlx::Error) -> Self {
+        match cause::<DB>(&source) {
+            Cause::Unique => Self::Conflict {
+                at,
+                constraint: source.as_database_error().and_then(DB::constraint),
+                source,
+            },
+            Cause::Deadlock => Self::Deadlock { at, source },
+            Cause::Serialization => Self::Serialization { at, source },
+            Cause::LockTimeout => Self::LockTimeout { at, source },
+            Cause::TransactionGone | Cause::ConnectionLost => Self::TransactionLost {
+                at,
+                source: Some(source),
+            },
+            Cause::CommitUnknown => Self::CommitUnknown { at, source },
+            Cause::NotQuiet | Cause::Other => Self::Database {
+                at,
+                detail: detail::<DB>(&source),
+                source,
+            },
+        }
+    }
+
+    /// The same for an error of COMMIT, after which a lost connection leaves the outcome open.
+    pub(crate) fn of_commit<DB: Backend>(at: Step, source: sqlx::Error) -> Self {
+        match cause::<DB>(&source) {
+            Cause::ConnectionLost => Self::CommitUnknown { at, source },
+            _ => Self::of::<DB>(at, source),
+        }
+    }
+
+    /// The driver's error behind this one.
+    pub(crate) fn into_source(self) -> Option<sqlx::Error> {
+        match self {
+            Self::Conflict { source, .. }
+            | Self::Locked { source, .. }
+            | Self::LockTimeout { source, .. }
+            | Self::Deadlock { source, .. }
+            | Self::Serialization { source, .. }
+            | Self::CommitUnknown { source, .. }
+            | Self::Database { source, .. } => Some(source),
+            Self::TransactionLost { source, .. } => source,
+            Self::Exhausted { source, .. } => source.into_source(),
+            Self::NoUsableKey { .. } | Self::Ambiguous { .. } | Self::IdentityConflict { .. } => {
+                None
+            }
+        }
+    }
+}
+
+// Not derived: the driver's `Debug` shows values.
+impl Debug for Error {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Error")
+            .field(&format_args!("{self}"))
+            .finish()
+    }
+}
+
+/// What was being done, and to which model. Its `Display` is the beginning of an error's text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Step {
+    /// The model's name; `None` for a transaction that is not one model's.
+    pub model: Option<&'static str>,
+    /// The operation.
+    pub operation: Operation,
+}
+
+impl Step {
+    pub(crate) fn new(model: Option<&'static str>, operation: Operation) -> Self {
+        Self { model, operation }
+    }
+}
+
+impl Display for Step {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if let Some(model) = self.model {
+            write!(f, "`{model}`: ")?;
+        }
+        Display::fmt(&self.operation, f)
+    }
+}
+
+/// A step of the way to a stored row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Operation {
+    /// Taking a connection from the pool.
+    Connect,
+    /// Beginning a transaction.
+    Begin,
+    /// Setting, releasing or returning to a savepoint in the caller's transaction.
+    Savepoint,
+    /// Finding a row by a key and locking it.
+    LookUp {
+        /// The look-up's name.
+        lookup: &'static str,
+    },
+    /// Inserting a row.
+    Create,
+    /// Updating a row that is locked.
+    Update,
+    /// Committing.
+    Commit,
+    /// Rolling back.
+    Rollback,
+}
+
+impl Display for Operation {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect => f.write_str("getting a connection"),
+            Self::Begin => f.write_str("beginning a transaction"),
+            Self::Savepoint => f.write_str("setting a savepoint"),
+            Self::LookUp { lookup } => write!(f, "look-up by `{lookup}`"),
+            Self::Create => f.write_str("create"),
+            Self::Update => f.write_str("update"),
+            Self::Commit => f.write_str("commit"),
+            Self::Rollback => f.write_str("rollback"),
+        }
+    }
+}
+
+pub(crate) fn cause<DB: Backend>(error: &sqlx::Error) -> Cause {
+    match error {
+        sqlx::Error::Database(error) => DB::cause(&**error),
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed => {
+            Cause::ConnectionLost
+        }
+        _ => Cause::Other,
+    }
+}
+
+/// What the driver says, as far as it cannot quote a record's values.
+fn detail<DB: Backend>(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Database(error) => {
+            let code = error.code().unwrap_or_default();
+            if DB::is_safe_to_show(&**error) {
+                format!("{} ({code})", error.message())
+            } else {
+                format!("{} refused a value ({code})", DB::TITLE)
+            }
+        }
+        sqlx::Error::ColumnDecode { index, source } => match source.downcast_ref::<Mismatch>() {
+            Some(mismatch) => format!("column `{index}`: {mismatch}"),
+            None => format!("column `{index}` holds what its field's type cannot"),
+        },
+        sqlx::Error::Encode(_) => "a value cannot be encoded".to_owned(),
+        sqlx::Error::RowNotFound => "the row that was written is not there to be read".to_owned(),
+        sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::BeginFailed
+        | sqlx::Error::Protocol(_) => error.to_string(),
+        _ => "the driver failed".to_owned(),
+    }
+}
+
+/// ` (name)`, or nothing.
+struct Named<'a>(Option<&'a str>);
+
+impl Display for Named<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(name) => write!(f, ": `{name}`"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,75 @@
+use sqlx::SqlStr;
+
+use crate::backend::{Backend, Cause};
+use crate::error::{Error, Operation, Step, cause};
+use crate::model::Stored;
+use crate::statement;
+
+/// What became of an INSERT.
+pub(crate) enum Inserted<M> {
+    Row(M),
+    /// A unique index refused it. The error is missing where the statement was a quiet one.
+    Refused(Option<Error>),
+    /// The table has a constraint that no quiet statement can look out for. The transaction has failed.
+    NotQuiet(Error),
+}
+
+/// Creates the row of `new`, quietly or else so that a refusal is an error.
+pub(crate) async fn insert<DB: Backend, M: Stored<DB>>(
+    conn: &mut DB::Connection,
+    new: &M::New,
+    quiet: bool,
+) -> Result<Inserted<M>, Error> {
+    let at = Step::new(Some(M::MODEL.name), Operation::Create);
+    match send::<DB, M>(conn, new, quiet).await {
+        Ok(Some(row)) => Ok(Inserted::Row(row)),
+        Ok(None) => Ok(Inserted::Refused(None)),
+        Err(source) => match cause::<DB>(&source) {
+            Cause::Unique => Ok(Inserted::Refused(Some(Error::of::<DB>(at, source)))),
+            Cause::NotQuiet if quiet => Ok(Inserted::NotQuiet(Error::of::<DB>(at, source))),
+            _ => Err(Error::of::<DB>(at, source)),
+        },
+    }
+}
+
+/// Sends the INSERT and gives the row as the database stored it.
+async fn send<DB: Backend, M: Stored<DB>>(
+    conn: &mut DB::Connection,
+    new: &M::New,
+    quiet: bool,
+) -> sqlx::Result<Option<M>> {
+    let text = statement::insert::<DB>(M::MODEL, quiet);
+    let arguments = statement::arguments::<DB, M>(new, M::MODEL.created)?;
+    if !DB::sql(M::MODEL).returning.is_empty() {
+        let rows = DB::fetch(conn, text, arguments).await?;
+        return rows.first().map(M::decode).transpose();
+    }
+    let done = DB::execute(conn, text, arguments).await?;
+    let (text, arguments) = read_back::<DB, M>(new, DB::inserted_id(&done))?;
+    let rows = DB::fetch(conn, SqlStr::from_static(text), arguments).await?;
+    rows.first()
+        .map(M::decode)
+        .transpose()?
+        .ok_or(sqlx::Error::RowNotFound)
+        .map(Some)
+}
+
+/// What reads the row that was just inserted: its own id, else the number that the database gave it, else its first key.
+fn read_back<DB: Backend, M: Stored<DB>>(
+    new: &M::New,
+    inserted_id: Option<DB::Arguments>,
+) -> sqlx::Result<(&'static str, DB::Arguments)> {
+    let model = M::MODEL;
+    let sql = DB::sql(model);
+    if model.created.contains(&model.id) {
+        return Ok((sql.by_id, statement::arguments::<DB, M>(new, &[model.id])?));
+    }
+    if let Some(arguments) = inserted_id {
+        return Ok((sql.by_id, arguments));
+    }
+    let mut keys = model.lookups.iter().zip(sql.find);
+    let (key, find) = keys
+        .find(|(key, _)| key.usable::<M>(new))
+        .ok_or(sqlx::Error::RowNotFound)?;
+    Ok((find, statement::arguments::<DB, M>(new, key.columns)?))
+}

@@ -1,0 +1,235 @@
+//! The contract that the derive fills: what a model is, as plain data, and what a database needs of it.
+
+use std::fmt::Debug;
+
+use sqlx::Database;
+
+use crate::backend::{Backend, BindResult};
+use crate::upsert::Upsert;
+
+/// A model whose rows are found by one of their keys, locked, updated, else created.
+///
+/// Derive it; it is not meant to be implemented by hand. Beside this trait the derive makes, for a struct `Taxonomy`:
+///
+/// | item | what it is |
+/// | --- | --- |
+/// | `NewTaxonomy` | creating data: one field for each column that a program may write |
+/// | `TaxonomyChanges` | updating data: each updatable column is set or left alone |
+///
+/// # Attributes of the struct
+///
+/// | attribute | meaning |
+/// | --- | --- |
+/// | `#[lookup(remote_id, slug)]` | the keys, tried in this order; required |
+/// | `#[lookup((site_id, slug))]` | a composite key |
+/// | `#[lookup(remote_id, slug(unclaimed))]` | a row found by `slug` whose `remote_id` is another one is an [`Error::IdentityConflict`](crate::Error::IdentityConflict) |
+/// | `#[upsert(table = "music.taxonomy")]` | the table, with its schema if there is one; default: the struct's name in `snake_case` |
+/// | `#[upsert(crate = path)]` | where this crate is found; default `::upsert_runtime` |
+/// | `#[sqlx(rename_all = "camelCase")]` | how column names follow from field names, as in `sqlx::FromRow` |
+///
+/// # Attributes of a field
+///
+/// | attribute | meaning |
+/// | --- | --- |
+/// | `#[upsert(id)]` | the primary key, made by the database; default: the field named `id` |
+/// | `#[upsert(id, assigned)]` | the primary key, made by the program; it may be a look-up and is never updated |
+/// | `#[upsert(trim)]` | white space around the text is cut off before it is looked up or stored |
+/// | `#[upsert(create_only)]` | written on create, never on update |
+/// | `#[upsert(readonly)]` | read, never written: a default or a generated column |
+/// | `#[upsert(touch)]` | set by the database's wall clock on create and on every real change |
+/// | `#[sqlx(rename = "page_title")]` | the column's name |
+/// | `#[sqlx(skip)]` | no column: filled with `Default::default()` |
+///
+/// Every column that is written needs a type that is `Clone`, `Debug` and `PartialEq`, and that sqlx can both bind and read.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a model",
+    label = "missing `#[derive(LockedUpsert)]`",
+    note = "add `#[derive(LockedUpsert)]` and `#[lookup(..)]` to `{Self}`"
+)]
+pub trait LockedUpsert: Sized + Send + Sync + 'static {
+    /// Creating data: a value for each column that is written on create.
+    type New: Clone + Debug + Send + Sync + 'static;
+
+    /// Updating data: each updatable column is set or left alone.
+    type Changes: Clone + Debug + Default + From<Self::New> + Send + Sync + 'static;
+
+    #[doc(hidden)]
+    const MODEL: &'static Model;
+
+    /// Finds the row of `new` by its keys and locks it; writes what differs, else creates it.
+    ///
+    /// `new` is [`LockedUpsert::New`] or anything that converts into it. Nothing happens before [`Upsert::run`] or
+    /// [`Upsert::run_in`].
+    fn upsert(new: impl Into<Self::New>) -> Upsert<Self> {
+        Upsert::new(new.into())
+    }
+
+    /// Trims what is to be trimmed; a blank key in an optional field becomes `None`.
+    #[doc(hidden)]
+    fn normalize(new: &mut Self::New);
+
+    /// Trims what is to be trimmed.
+    #[doc(hidden)]
+    fn normalize_changes(changes: &mut Self::Changes);
+
+    /// Whether `new` has no value with which the key column `column` could identify a record.
+    #[doc(hidden)]
+    fn new_is_blank(new: &Self::New, column: usize) -> bool;
+
+    /// Whether this row has no value with which the key column `column` could identify a record.
+    #[doc(hidden)]
+    fn is_blank(&self, column: usize) -> bool;
+
+    /// Whether `changes` sets `column` to something else than this row holds.
+    #[doc(hidden)]
+    fn differs(&self, changes: &Self::Changes, column: usize) -> bool;
+}
+
+/// What the database `DB` needs of a model: reading a row and binding its columns.
+///
+/// The derive implements it for every database on which each field is a [`Column`](crate::Column). Name it in the bounds
+/// of code that is generic over the database:
+///
+/// ```
+/// # use upsert_runtime::{Backend, Error, LockedUpsert, Stored};
+/// async fn save<DB: Backend, M: Stored<DB>>(pool: &sqlx::Pool<DB>, new: M::New) -> Result<M, Error> {
+///     Ok(M::upsert(new).run(pool).await?.row)
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be stored in `{DB}`",
+    label = "a column of `{Self}` has a type that `{DB}` does not know, or `{Self}` is not a model"
+)]
+pub trait Stored<DB: Backend>: LockedUpsert {
+    /// Reads a row whose columns come in the model's order.
+    #[doc(hidden)]
+    fn decode(row: &DB::Row) -> sqlx::Result<Self>;
+
+    #[doc(hidden)]
+    fn bind_id(&self, to: &mut <DB as Database>::Arguments) -> BindResult;
+
+    #[doc(hidden)]
+    fn bind_new(new: &Self::New, column: usize, to: &mut <DB as Database>::Arguments)
+    -> BindResult;
+
+    #[doc(hidden)]
+    fn bind_change(
+        changes: &Self::Changes,
+        column: usize,
+        to: &mut <DB as Database>::Arguments,
+    ) -> BindResult;
+}
+
+/// A model as data. Columns are named by their place in `columns`, look-ups by their place in `lookups`.
+#[derive(Debug)]
+pub struct Model {
+    /// The struct's name.
+    pub name: &'static str,
+    /// Every column, in the order in which they are selected.
+    pub columns: &'static [ModelColumn],
+    /// The look-ups, in the order in which they are tried.
+    pub lookups: &'static [Lookup],
+    /// The place of the primary key.
+    pub id: usize,
+    /// The places of the columns that an INSERT binds, in the order of its placeholders.
+    pub created: &'static [usize],
+    /// The places of the columns that an UPDATE may set, in the order in which it sets them.
+    pub updated: &'static [usize],
+    /// The statements for PostgreSQL.
+    pub postgres: Sql,
+    /// The statements for MySQL and MariaDB.
+    pub mysql: Sql,
+    /// The statements for SQLite.
+    pub sqlite: Sql,
+}
+
+/// Stands for a model with a mistake, which does not compile.
+pub const NO_MODEL: &Model = {
+    const NO_SQL: Sql = Sql {
+        find: &[],
+        by_id: "",
+        insert: "",
+        update: "",
+        names: &[],
+        touch: "",
+        where_id: "",
+        returning: "",
+        write_lock: "",
+    };
+    &Model {
+        name: "",
+        columns: &[],
+        lookups: &[],
+        id: 0,
+        created: &[],
+        updated: &[],
+        postgres: NO_SQL,
+        mysql: NO_SQL,
+        sqlite: NO_SQL,
+    }
+};
+
+/// A column of a model.
+#[derive(Debug)]
+pub struct ModelColumn {
+    /// The field's name, without `r#`.
+    pub field: &'static str,
+}
+
+/// A key by which a record may be found.
+#[derive(Debug)]
+pub struct Lookup {
+    /// The field's name; for a composite key `(site_id, slug)`.
+    pub name: &'static str,
+    /// The places of its columns.
+    pub columns: &'static [usize],
+    /// Whether a row that an earlier key claims for another record is left alone.
+    pub unclaimed: bool,
+}
+
+impl Lookup {
+    /// Whether `new` has a value in each column of the key.
+    pub(crate) fn usable<M: LockedUpsert>(&self, new: &M::New) -> bool {
+        !self
+            .columns
+            .iter()
+            .any(|&column| M::new_is_blank(new, column))
+    }
+
+    /// Whether `row` has a value in each column of the key.
+    pub(crate) fn usable_in<M: LockedUpsert>(&self, row: &M) -> bool {
+        !self.columns.iter().any(|&column| row.is_blank(column))
+    }
+}
+
+/// The texts of one dialect, written at compile time. [`crate::statement`] joins them where the shape is known only later.
+#[derive(Debug)]
+pub struct Sql {
+    /// For each look-up, the SELECT of at most two rows that match, without a lock clause.
+    pub find: &'static [&'static str],
+    /// The SELECT of the row with an id.
+    pub by_id: &'static str,
+    /// The INSERT of all created columns, up to its closing parenthesis.
+    pub insert: &'static str,
+    /// `UPDATE "taxonomy" SET `.
+    pub update: &'static str,
+    /// For each column, its name, quoted.
+    pub names: &'static [&'static str],
+    /// The assignments of the `touch` columns, each behind a comma.
+    pub touch: &'static str,
+    /// ` WHERE "id" = `.
+    pub where_id: &'static str,
+    /// ` RETURNING "id", …`; empty where the database has none.
+    pub returning: &'static str,
+    /// An UPDATE that takes the write lock and changes nothing; empty where rows are locked one by one.
+    pub write_lock: &'static str,
+}
+
+/// The answer to a column that the derive did not write: it cannot be reached by generated code.
+///
+/// # Errors
+///
+/// Always.
+pub fn no_column(column: usize) -> BindResult {
+    Err(format!("the model has no column {column} here").into())
+}

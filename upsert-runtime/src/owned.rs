@@ -1,0 +1,93 @@
+//! Work in a transaction of its own, done again where that is safe.
+
+use std::time::Instant;
+
+use sqlx::Pool;
+use sqlx_core::rt;
+
+use crate::backend::Backend;
+use crate::error::Error;
+use crate::model::Model;
+use crate::retry::Retry;
+use crate::transaction::{Transaction, deadline};
+
+/// What is to be done in a transaction, perhaps more than once.
+pub(crate) trait Work<DB: Backend>: Send {
+    type Output: Send;
+
+    fn model(&self) -> &'static Model;
+
+    /// Does it, in the transaction that is open on `conn`.
+    fn once(
+        &mut self,
+        conn: &mut DB::Connection,
+    ) -> impl Future<Output = Result<Self::Output, Error>> + Send;
+
+    /// Whether `error`, which ended the last attempt, came of a race that may be lost no more the next time.
+    fn again(&mut self, error: &Error) -> bool;
+}
+
+/// Does `work` in a transaction of its own. Returns its output and the number of attempts.
+pub(crate) async fn run<DB: Backend, W: Work<DB>>(
+    pool: &Pool<DB>,
+    retry: Retry,
+    work: &mut W,
+) -> Result<(W::Output, u32), Error> {
+    let started = Instant::now();
+    let mut attempt = 1;
+    loop {
+        let error = match in_transaction(pool, deadline(started, retry.limit()), work).await {
+            Ok(output) => return Ok((output, attempt)),
+            Err(error) => error,
+        };
+        let lost_race = work.again(&error);
+        if !lost_race && !is_safe_to_repeat::<DB>(&error) {
+            return Err(error);
+        }
+        let Some(pause) = retry.pause(attempt, started.elapsed()) else {
+            // Of a single attempt there is nothing more to tell, but that a lost race may be won.
+            return Err(if attempt == 1 && !lost_race {
+                error
+            } else {
+                Error::Exhausted {
+                    attempts: attempt,
+                    source: Box::new(error),
+                }
+            });
+        };
+        tracing::debug!(attempt, %error, "trying again");
+        rt::sleep(pause).await;
+        attempt += 1;
+    }
+}
+
+async fn in_transaction<DB: Backend, W: Work<DB>>(
+    pool: &Pool<DB>,
+    deadline: Instant,
+    work: &mut W,
+) -> Result<W::Output, Error> {
+    let model = Some(work.model().name);
+    let mut tx = Transaction::begin(pool, model).await?;
+    match work.once(&mut tx).await {
+        Ok(output) => {
+            tx.finish(model, deadline).await?;
+            Ok(output)
+        }
+        Err(error) => {
+            tx.abandon().await;
+            Err(error)
+        }
+    }
+}
+
+/// Nothing of the attempt can have taken effect, and no caller asked for this answer.
+fn is_safe_to_repeat<DB: Backend>(error: &Error) -> bool {
+    match error {
+        Error::Deadlock { .. } | Error::Serialization { .. } | Error::TransactionLost { .. } => {
+            true
+        }
+        // SQLite waits in vain where it could deadlock; elsewhere it is the answer to a limit that somebody set.
+        Error::LockTimeout { .. } => !DB::SHARED,
+        _ => false,
+    }
+}

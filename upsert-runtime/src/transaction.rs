@@ -1,0 +1,324 @@
+//! A transaction that cannot lie about its end, and what else counts as one.
+
+use std::fmt::{self, Debug, Formatter};
+use std::ops::{Deref, DerefMut};
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+
+use sqlx::pool::PoolConnection;
+use sqlx::{Pool, SqlStr};
+use sqlx_core::transaction::TransactionManager;
+
+use crate::backend::Backend;
+use crate::error::{Error, Operation, Step};
+
+/// Begins a transaction in the mode that locking needs.
+///
+/// | | sent |
+/// | --- | --- |
+/// | PostgreSQL | `BEGIN ISOLATION LEVEL READ COMMITTED` |
+/// | MySQL, MariaDB | `SET TRANSACTION ISOLATION LEVEL READ COMMITTED; BEGIN; SAVEPOINT upsert_begin` |
+/// | SQLite | `BEGIN IMMEDIATE`: waits for the database's only write lock, as long as the connection's `busy_timeout` says |
+///
+/// ```
+/// # use upsert_runtime::LockedUpsert;
+/// # #[derive(Debug, Clone, PartialEq, LockedUpsert)]
+/// # #[lookup(slug)]
+/// # struct Taxonomy { id: i64, slug: String, uses: i64 }
+/// # async fn example(pool: sqlx::SqlitePool) -> Result<(), Box<dyn std::error::Error>> {
+/// let mut tx = upsert_runtime::begin(&pool).await?;
+/// Taxonomy::upsert(NewTaxonomy { slug: "rock".into(), uses: 0 }).run_in(&mut tx).await?;
+/// sqlx::query("UPDATE taxonomy SET uses = uses + 1").execute(&mut *tx).await?;
+/// tx.commit().await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// [`Error::Database`] if no connection is to be had, or the database refuses; [`Error::LockTimeout`] on SQLite.
+pub fn begin<DB: Backend>(pool: &Pool<DB>) -> Begin<'_, DB> {
+    Begin { pool }
+}
+
+/// What [`begin`] returns: await it.
+#[must_use = "nothing happens before it is awaited"]
+pub struct Begin<'p, DB: Backend> {
+    pool: &'p Pool<DB>,
+}
+
+impl<'p, DB: Backend> IntoFuture for Begin<'p, DB> {
+    type Output = Result<Transaction<DB>, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'p>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(Transaction::begin(self.pool, None))
+    }
+}
+
+impl<DB: Backend> Debug for Begin<'_, DB> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Begin").finish_non_exhaustive()
+    }
+}
+
+/// A transaction on a connection of a pool, as [`begin`] makes it. Derefs to the connection.
+///
+/// It differs from `sqlx::Transaction` in what it says of its end:
+/// * [`commit`](Self::commit) is an error if what was written is undone, also where the server would answer `Ok`: after a
+///   failed statement whose error nobody looked at (PostgreSQL), after a deadlock (MySQL);
+/// * dropped while it begins, or while a call of this crate on it is under way, it closes its connection, so that no later
+///   borrower of the pool finds an open transaction. On SQLite, where nothing is on a wire, it rolls back.
+///
+/// Dropped without `commit`, it rolls back: the statement is sent when the pool takes the connection back.
+///
+/// Do not end it by a `COMMIT` or `ROLLBACK` text of your own, nor, on MySQL, by a statement that commits implicitly (`CREATE
+/// TABLE`): `commit` reports it as lost then.
+pub struct Transaction<DB: Backend> {
+    connection: PoolConnection<DB>,
+    state: State,
+}
+
+/// What is known of a transaction of ours.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    /// Neither committed nor rolled back.
+    open: bool,
+    /// A call of ours began and has not ended: if nobody waits for it, it was dropped in flight.
+    pub(crate) in_flight: bool,
+    /// The database has undone it.
+    pub(crate) lost: bool,
+}
+
+impl<DB: Backend> Transaction<DB> {
+    /// Takes a connection and begins on it. From the first byte sent the guard is armed.
+    pub(crate) async fn begin(pool: &Pool<DB>, model: Option<&'static str>) -> Result<Self, Error> {
+        let connection = pool.acquire().await.map_err(|source| {
+            // Nothing was sent, so nothing is lost, whatever the code says.
+            match Error::of::<DB>(Step::new(model, Operation::Connect), source) {
+                Error::TransactionLost {
+                    at,
+                    source: Some(source),
+                } => Error::Database {
+                    at,
+                    detail: unreachable_detail(&source),
+                    source,
+                },
+                error => error,
+            }
+        })?;
+        let mut tx = Self {
+            connection,
+            state: State {
+                open: true,
+                in_flight: true,
+                lost: false,
+            },
+        };
+        let begun =
+            DB::TransactionManager::begin(&mut tx.connection, Some(SqlStr::from_static(DB::BEGIN)))
+                .await;
+        begun.map_err(|source| Error::of::<DB>(Step::new(model, Operation::Begin), source))?;
+        tx.state.in_flight = false;
+        Ok(tx)
+    }
+
+    /// Commits.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TransactionLost`] if the database has undone the transaction, or it has ended otherwise; then nothing is
+    /// committed by this call. [`Error::CommitUnknown`] if the connection broke meanwhile. A constraint that is checked at the
+    /// end is an [`Error::Conflict`] or [`Error::Database`], and everything is rolled back.
+    pub async fn commit(mut self) -> Result<(), Error> {
+        let at = Step::new(None, Operation::Commit);
+        if self.state.lost || (self.state.in_flight && !DB::SURVIVES_DROP) {
+            self.state.lost = true;
+            return Err(Error::TransactionLost { at, source: None });
+        }
+        if self.state.in_flight {
+            crate::savepoint::undo_dropped_call::<DB>(&mut self.connection).await;
+        }
+        self.state.in_flight = true;
+        if let Err(source) = DB::run(&mut self.connection, DB::CHECK).await {
+            self.abandon().await;
+            return Err(Error::TransactionLost {
+                at,
+                source: Some(source),
+            });
+        }
+        // A nested `begin()` of the user's that is still open, or was dropped in flight: COMMIT would only end that one.
+        if DB::TransactionManager::get_transaction_depth(&self.connection) != 1 {
+            self.state.lost = true;
+            return Err(Error::TransactionLost { at, source: None });
+        }
+        self.finish(None, Instant::now()).await
+    }
+
+    /// Commits a transaction in which only calls of ours ran, whose errors were all looked at. Where COMMIT can fail for
+    /// want of a lock and be sent again (SQLite), it is, until `deadline`.
+    pub(crate) async fn finish(
+        mut self,
+        model: Option<&'static str>,
+        deadline: Instant,
+    ) -> Result<(), Error> {
+        self.state.in_flight = true;
+        loop {
+            let Err(source) = DB::TransactionManager::commit(&mut self.connection).await else {
+                self.state = State::default();
+                return Ok(());
+            };
+            let error = Error::of_commit::<DB>(Step::new(model, Operation::Commit), source);
+            let again = DB::SURVIVES_DROP && matches!(error, Error::LockTimeout { .. });
+            if again && Instant::now() < deadline {
+                continue;
+            }
+            if !matches!(error, Error::CommitUnknown { .. }) {
+                self.abandon().await;
+            }
+            return Err(error);
+        }
+    }
+
+    /// Rolls back.
+    ///
+    /// # Errors
+    ///
+    /// If the connection is lost: the server rolls back by itself then.
+    pub async fn rollback(mut self) -> Result<(), Error> {
+        if self.state.lost || (self.state.in_flight && !DB::SURVIVES_DROP) {
+            // Closed on drop: that is a rollback too.
+            return Ok(());
+        }
+        self.state.in_flight = true;
+        DB::TransactionManager::rollback(&mut self.connection)
+            .await
+            .map_err(|source| Error::of::<DB>(Step::new(None, Operation::Rollback), source))?;
+        self.state = State::default();
+        Ok(())
+    }
+
+    /// Rolls back after an error, which is what the caller wants to know of; if that fails too, the connection is closed.
+    pub(crate) async fn abandon(&mut self) {
+        self.state.in_flight = true;
+        if DB::TransactionManager::rollback(&mut self.connection)
+            .await
+            .is_ok()
+        {
+            self.state = State::default();
+        }
+    }
+}
+
+/// What stopped a connection from being made: neither variant can quote a value.
+fn unreachable_detail(source: &sqlx::Error) -> String {
+    match source {
+        sqlx::Error::Io(error) => error.to_string(),
+        sqlx::Error::Database(error) => error.message().to_owned(),
+        _ => "the connection could not be made".to_owned(),
+    }
+}
+
+impl<DB: Backend> Drop for Transaction<DB> {
+    fn drop(&mut self) {
+        if !self.state.open {
+            return;
+        }
+        if (self.state.in_flight || self.state.lost) && !DB::SURVIVES_DROP {
+            self.connection.close_on_drop();
+        } else {
+            DB::TransactionManager::start_rollback(&mut self.connection);
+        }
+    }
+}
+
+impl<DB: Backend> Deref for Transaction<DB> {
+    type Target = DB::Connection;
+
+    fn deref(&self) -> &Self::Target {
+        &self.connection
+    }
+}
+
+impl<DB: Backend> DerefMut for Transaction<DB> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.connection
+    }
+}
+
+impl<DB: Backend> Debug for Transaction<DB> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transaction")
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is accepted where a transaction is asked for: [`Transaction`], or `sqlx::Transaction`.
+///
+/// Sealed. With sqlx's own type two things are weaker, as it cannot be marked as lost: a call of this crate that is dropped in
+/// flight leaves its answer on the wire of a server, so roll the transaction back then; and sqlx's `commit()` may say `Ok` for
+/// what the server has undone.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a transaction",
+    label = "a lock is released at the end of a transaction, so one is needed here",
+    note = "begin one with `upsert_runtime::begin(&pool)` or `pool.begin()`, and pass `&mut tx`"
+)]
+pub trait InTransaction: Send + sealed::Sealed {
+    /// Its database.
+    type Database: Backend;
+
+    #[doc(hidden)]
+    fn lend(&mut self) -> Lent<'_, Self::Database>;
+}
+
+/// The transaction behind an [`InTransaction`], lent for a call.
+pub struct Lent<'t, DB: Backend> {
+    pub(crate) connection: &'t mut DB::Connection,
+    /// Of a transaction of ours.
+    pub(crate) state: Option<&'t mut State>,
+}
+
+impl<DB: Backend> Debug for Lent<'_, DB> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lent").finish_non_exhaustive()
+    }
+}
+
+impl<DB: Backend> InTransaction for Transaction<DB> {
+    type Database = DB;
+
+    fn lend(&mut self) -> Lent<'_, DB> {
+        Lent {
+            connection: &mut self.connection,
+            state: Some(&mut self.state),
+        }
+    }
+}
+
+impl<DB: Backend> InTransaction for sqlx::Transaction<'_, DB> {
+    type Database = DB;
+
+    fn lend(&mut self) -> Lent<'_, DB> {
+        Lent {
+            connection: self,
+            state: None,
+        }
+    }
+}
+
+mod sealed {
+    use crate::backend::Backend;
+
+    #[expect(unnameable_types, reason = "that is what seals")]
+    pub trait Sealed {}
+    impl<DB: Backend> Sealed for super::Transaction<DB> {}
+    impl<DB: Backend> Sealed for sqlx::Transaction<'_, DB> {}
+}
+
+/// The time until which something may be tried again.
+pub(crate) fn deadline(from: Instant, within: Duration) -> Instant {
+    // `Duration::MAX` is a fair way to say «for ever».
+    from.checked_add(within)
+        .unwrap_or_else(|| from + Duration::from_secs(u64::from(u32::MAX)))
+}

@@ -1,0 +1,336 @@
+use std::fmt::{self, Debug, Formatter};
+use std::mem;
+
+use sqlx::Pool;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
+
+use crate::backend::Backend;
+use crate::error::{Error, Operation};
+use crate::insert::{Inserted, insert};
+use crate::lookup::{self, Found};
+use crate::model::{LockedUpsert, Lookup, Model, Stored};
+use crate::owned::{self, Work};
+use crate::retry::Retry;
+use crate::savepoint;
+use crate::transaction::InTransaction;
+use crate::update::{differing, update};
+
+/// One record on its way into the table; made by [`LockedUpsert::upsert`].
+///
+/// Both ways to run it do the same:
+///
+/// 1. The look-ups are tried in the order declared, but those with a NULL or blank column in the record. The first that finds
+///    a row wins, and the row is locked until the transaction ends. On PostgreSQL:
+///    `SELECT … WHERE "slug" = $1 LIMIT 2 FOR NO KEY UPDATE`.
+/// 2. A row was found: the columns of the updating data that differ from it (by the field's `PartialEq`) are written, with the
+///    `touch` columns: `UPDATE … SET "name" = $1, "updated_at" = clock_timestamp() WHERE "id" = $2 RETURNING …`. If none
+///    differs, nothing is written.
+/// 3. None was found: the row is created. If another caller is faster, it is looked up again.
+///
+/// Concurrent callers create no duplicates **if each look-up has a unique index**, with NULLs allowed where the field is an
+/// `Option`.
+#[must_use = "nothing happens before `run` or `run_in` is awaited"]
+pub struct Upsert<M: LockedUpsert> {
+    new: M::New,
+    changes: Option<M::Changes>,
+    retry: Retry,
+}
+
+impl<M: LockedUpsert> Upsert<M> {
+    pub(crate) fn new(new: M::New) -> Self {
+        Self {
+            new,
+            changes: None,
+            retry: Retry::default(),
+        }
+    }
+
+    /// What is written if a row is found: only columns that are set here, NULL included. Without it, all updatable columns of
+    /// the creating data but blank keys.
+    ///
+    /// With `Changes::new()`, which sets nothing, a row that is found stays as it is: get or create.
+    pub fn updating(mut self, changes: impl Into<M::Changes>) -> Self {
+        self.changes = Some(changes.into());
+        self
+    }
+
+    /// How often [`run`](Self::run) tries; the default is [`Retry::default`]. It has no meaning for
+    /// [`run_in`](Self::run_in).
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// Runs in a transaction of its own.
+    ///
+    /// After a deadlock, a serialization failure, a lost create race or a connection lost before COMMIT the whole is done
+    /// again, within the bounds of [`retry`](Self::retry). Dropped in flight, it leaves no lock and no open transaction behind;
+    /// whether the row is written is then open.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoUsableKey`], [`Error::Ambiguous`], [`Error::IdentityConflict`], [`Error::Conflict`]: the record does not fit
+    /// what is stored. [`Error::LockTimeout`], [`Error::Exhausted`]: others were in the way for too long.
+    /// [`Error::CommitUnknown`]: it may be stored. [`Error::Database`]: anything else. But for `CommitUnknown`, nothing is
+    /// written then.
+    pub fn run<DB: Backend>(
+        self,
+        pool: &Pool<DB>,
+    ) -> impl Future<Output = Result<Upserted<M>, Error>> + Send
+    where
+        M: Stored<DB>,
+    {
+        let span = span::<M>();
+        async move {
+            let retry = self.retry;
+            let mut chain = Chain::new(self)?;
+            let (upserted, attempts) = owned::run(pool, retry, &mut chain).await?;
+            upserted.record(attempts);
+            Ok(upserted)
+        }
+        .instrument(span)
+    }
+
+    /// Runs in the caller's transaction, which may be one of [`begin`](crate::begin) or sqlx's own. The row stays locked until
+    /// that transaction ends.
+    ///
+    /// It runs in a savepoint: after an error the transaction is as before the call and can go on, unless the error is
+    /// [`Error::TransactionLost`]. The transaction is never begun again; an error that [is retryable](Error::is_retryable) asks
+    /// the caller to do so. Above READ COMMITTED (which is MySQL's default, and may be PostgreSQL's for you) a lost create race
+    /// can be such an error.
+    ///
+    /// On SQLite a transaction that was begun with plain `BEGIN` takes the write lock first; if another connection has written
+    /// since it read, that is [`Error::Serialization`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`run`](Self::run), with [`Error::Deadlock`], [`Error::Serialization`] and [`Error::TransactionLost`] where that
+    /// one tries again, and without [`Error::CommitUnknown`].
+    pub fn run_in<T: InTransaction>(
+        self,
+        tx: &mut T,
+    ) -> impl Future<Output = Result<Upserted<M>, Error>> + Send
+    where
+        M: Stored<T::Database>,
+    {
+        let span = span::<M>();
+        async move {
+            let mut chain = Chain::new(self)?;
+            let upserted = savepoint::run_in(tx.lend(), &mut chain).await?;
+            upserted.record(1);
+            Ok(upserted)
+        }
+        .instrument(span)
+    }
+}
+
+impl<M: LockedUpsert> Debug for Upsert<M> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upsert")
+            .field("model", &M::MODEL.name)
+            .field("retry", &self.retry)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What an upsert did, and the row as it is stored now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Upserted<M> {
+    /// The row, as the database holds it.
+    pub row: M,
+    /// Whether it was created, updated or left as it was.
+    pub outcome: Outcome,
+}
+
+impl<M> Upserted<M> {
+    /// The row, and whether it was created: what Django's `update_or_create` returns.
+    #[must_use]
+    pub fn into_pair(self) -> (M, bool) {
+        (self.row, self.outcome == Outcome::Created)
+    }
+
+    /// Notes the outcome in the current span: names only.
+    fn record(&self, attempts: u32) {
+        let span = Span::current();
+        let (outcome, matched_by) = match self.outcome {
+            Outcome::Created => ("created", None),
+            Outcome::Updated { matched_by, .. } => ("updated", Some(matched_by)),
+            Outcome::Unchanged { matched_by } => ("unchanged", Some(matched_by)),
+        };
+        span.record("outcome", outcome)
+            .record("matched_by", matched_by)
+            .record("attempts", attempts);
+    }
+}
+
+/// What an upsert did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// No look-up found a row, and one was created.
+    Created,
+    /// A row was found, and what differed was written.
+    Updated {
+        /// The look-up that found it: the field's name, for a composite key `(site_id, slug)`.
+        matched_by: &'static str,
+        /// The names of the fields that were written, in the struct's order; `touch` columns are not among them.
+        changed: Vec<&'static str>,
+    },
+    /// A row was found, and nothing differed: nothing was written.
+    Unchanged {
+        /// The look-up that found it.
+        matched_by: &'static str,
+    },
+}
+
+fn span<M: LockedUpsert>() -> Span {
+    tracing::debug_span!(
+        "upsert",
+        model = M::MODEL.name,
+        outcome = Empty,
+        matched_by = Empty,
+        attempts = Empty
+    )
+}
+
+/// The record as work: look up, then update or create.
+struct Chain<M: LockedUpsert> {
+    new: M::New,
+    changes: M::Changes,
+    /// How many times in a row a unique index refused the record though no key, or only a fallback, found a row.
+    refusals: u32,
+    /// Whether a create may look out for conflicts quietly; learned from the first try.
+    quiet: bool,
+    /// Whether the error of the last attempt may have come of a race.
+    raced: bool,
+}
+
+impl<M: LockedUpsert> Chain<M> {
+    fn new(upsert: Upsert<M>) -> Result<Self, Error> {
+        let Upsert {
+            mut new, changes, ..
+        } = upsert;
+        M::normalize(&mut new);
+        let mut changes = changes.unwrap_or_else(|| new.clone().into());
+        M::normalize_changes(&mut changes);
+        if !M::MODEL.lookups.iter().any(|key| key.usable::<M>(&new)) {
+            let names: Vec<_> = M::MODEL
+                .lookups
+                .iter()
+                .map(|key| format!("`{}`", key.name))
+                .collect();
+            return Err(Error::NoUsableKey {
+                model: M::MODEL.name,
+                lookups: names.join(", "),
+            });
+        }
+        Ok(Self {
+            new,
+            changes,
+            refusals: 0,
+            quiet: true,
+            raced: false,
+        })
+    }
+
+    async fn update<DB: Backend>(
+        &mut self,
+        conn: &mut DB::Connection,
+        found: Found<M>,
+    ) -> Result<Upserted<M>, Error>
+    where
+        M: Stored<DB>,
+    {
+        let Found { row, lookup } = found;
+        let key = &M::MODEL.lookups[lookup];
+        if let Some(earlier) = self.claim(&row, lookup)
+            && (key.unclaimed || earlier.columns.contains(&M::MODEL.id))
+        {
+            return Err(Error::IdentityConflict {
+                model: M::MODEL.name,
+                matched_by: key.name,
+                claimed_by: earlier.name,
+            });
+        }
+        let matched_by = key.name;
+        let columns = differing(&row, &self.changes);
+        if columns.is_empty() {
+            return Ok(Upserted {
+                row,
+                outcome: Outcome::Unchanged { matched_by },
+            });
+        }
+        let result = update(conn, &row, &self.changes, &columns).await;
+        // A row that a fallback found may meet one that was created with the first key meanwhile: that one is the record's.
+        if lookup > 0 && matches!(result, Err(Error::Conflict { .. })) {
+            self.refusals += 1;
+            self.raced = self.refusals < DB::REFUSALS;
+        }
+        let changed = columns
+            .iter()
+            .map(|&column| M::MODEL.columns[column].field)
+            .collect();
+        Ok(Upserted {
+            row: result?,
+            outcome: Outcome::Updated {
+                matched_by,
+                changed,
+            },
+        })
+    }
+
+    /// The earlier key by which the row, found by `lookup`, is another record: it was asked for and did not find this row.
+    fn claim(&self, row: &M, lookup: usize) -> Option<&'static Lookup> {
+        let mut earlier = M::MODEL.lookups[..lookup].iter();
+        earlier.find(|key| key.usable::<M>(&self.new) && key.usable_in(row))
+    }
+}
+
+impl<DB: Backend, M: Stored<DB>> Work<DB> for Chain<M> {
+    type Output = Upserted<M>;
+
+    fn model(&self) -> &'static Model {
+        M::MODEL
+    }
+
+    async fn once(&mut self, conn: &mut DB::Connection) -> Result<Upserted<M>, Error> {
+        loop {
+            if let Some(found) = lookup::find(conn, &self.new).await? {
+                return self.update(conn, found).await;
+            }
+            let quiet = self.quiet && !DB::QUIET.is_empty() && self.refusals + 1 < DB::REFUSALS;
+            match insert(conn, &self.new, quiet).await? {
+                Inserted::Row(row) => {
+                    return Ok(Upserted {
+                        row,
+                        outcome: Outcome::Created,
+                    });
+                }
+                Inserted::Refused(error) => {
+                    self.refusals += 1;
+                    if let Some(error) = error {
+                        self.raced = self.refusals < DB::REFUSALS;
+                        return Err(error);
+                    }
+                }
+                Inserted::NotQuiet(error) => {
+                    self.quiet = false;
+                    self.raced = true;
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    fn again(&mut self, error: &Error) -> bool {
+        // A deferred constraint refuses at COMMIT what the attempt had already counted as done.
+        if let Error::Conflict { at, .. } = error
+            && at.operation == Operation::Commit
+        {
+            self.refusals += 1;
+            return self.refusals < DB::REFUSALS;
+        }
+        mem::take(&mut self.raced)
+    }
+}
