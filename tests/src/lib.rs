@@ -1,1 +1,16 @@
+//! Servers and databases for the suite, and the harness that runs it.
+//!
+//! The suite is one set of source files. Each of `sqlite`, `postgres` and `mysql` compiles it for one database and runs each
+//! test in a database of its own, so that tests run in parallel. A server is taken from `TEST_POSTGRES_URL` or
+//! `TEST_MYSQL_URL`, else started from installed binaries on a free port and ended with the run; never one that nobody named.
+//! Without either the tests are reported as ignored, unless `TEST_REQUIRE=postgres,mysql,sqlite` names the database.
 
+mod database;
+mod harness;
+mod server;
+mod target;
+
+pub use crate::database::Database;
+pub use crate::harness::{Suite, run};
+pub use crate::server::Server;
+pub use crate::target::Target;

@@ -14,7 +14,7 @@ mod sql;
 mod suggest;
 
 /// Implements `LockedUpsert` and makes the model's creating and updating data. See the trait of the same name.
-#[proc_macro_derive(LockedUpsert, attributes(upsert, lookup))]
+#[proc_macro_derive(LockedUpsert, attributes(upsert, lookup, sqlx))]
 pub fn locked_upsert(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     derive::derive(input.into()).into()
 }

@@ -106,9 +106,10 @@ impl Sql {
 
 impl Dialect {
     fn quoted(self, name: &str) -> String {
+        // SQLite takes a name in double quotes that is no column for a text, without a word.
         let quote = match self {
-            Self::MySql => "`",
-            Self::Postgres | Self::Sqlite => "\"",
+            Self::MySql | Self::Sqlite => "`",
+            Self::Postgres => "\"",
         };
         format!("{quote}{}{quote}", name.replace(quote, &quote.repeat(2)))
     }

@@ -31,15 +31,16 @@ pub trait Backend: Database + sealed::Sealed {
     #[doc(hidden)]
     const BEGIN: &'static str;
 
-    /// Fails if the transaction that [`Backend::BEGIN`] began has been undone or has ended.
+    /// Fails if the transaction that [`Backend::BEGIN`] began has been undone or has ended; empty where
+    /// [`Backend::PROBE`] tells.
     #[doc(hidden)]
     const CHECK: &'static str;
 
-    /// Sets [`SAVEPOINT`](crate::savepoint), and fails where no transaction is open.
+    /// Sets the savepoint of a call, and fails where no transaction is open.
     #[doc(hidden)]
     const SET_SAVEPOINT: &'static str;
 
-    /// Succeeds only where no transaction is open; empty where [`Backend::SET_SAVEPOINT`] tells.
+    /// Succeeds, and begins a transaction, only where none is open; empty where the statements above tell.
     #[doc(hidden)]
     const PROBE: &'static str;
 

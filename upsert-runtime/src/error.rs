@@ -301,6 +301,7 @@ fn detail<DB: Backend>(error: &sqlx::Error) -> String {
         sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
         | sqlx::Error::BeginFailed
+        | sqlx::Error::InvalidSavePointStatement
         | sqlx::Error::Protocol(_) => error.to_string(),
         _ => "the driver failed".to_owned(),
     }

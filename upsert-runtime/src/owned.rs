@@ -68,7 +68,7 @@ async fn in_transaction<DB: Backend, W: Work<DB>>(
 ) -> Result<W::Output, Error> {
     let model = Some(work.model().name);
     let mut tx = Transaction::begin(pool, model).await?;
-    match work.once(&mut tx).await {
+    match work.once(tx.in_flight()).await {
         Ok(output) => {
             tx.finish(model, deadline).await?;
             Ok(output)

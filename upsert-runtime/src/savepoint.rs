@@ -6,7 +6,7 @@
 use crate::backend::Backend;
 use crate::error::{Error, Operation, Step};
 use crate::owned::Work;
-use crate::transaction::Lent;
+use crate::transaction::{Lent, probe};
 
 const RELEASE: &str = "RELEASE SAVEPOINT upsert";
 const ROLL_BACK: &str = "ROLLBACK TO SAVEPOINT upsert";
@@ -45,11 +45,8 @@ async fn in_savepoint<DB: Backend, W: Work<DB>>(
     at: Step,
 ) -> Result<W::Output, Error> {
     let failed = |source| Error::of::<DB>(at, source);
-    if !DB::PROBE.is_empty() && DB::run(connection, DB::PROBE).await.is_ok() {
-        // It began a transaction, so there was none.
-        DB::run(connection, "ROLLBACK").await.map_err(failed)?;
-        return Err(Error::TransactionLost { at, source: None });
-    }
+    let lost = |source| Error::TransactionLost { at, source };
+    probe::<DB>(connection).await.map_err(lost)?;
     DB::run(connection, DB::SET_SAVEPOINT)
         .await
         .map_err(failed)?;
@@ -63,10 +60,7 @@ async fn in_savepoint<DB: Backend, W: Work<DB>>(
             Err(error) => {
                 if DB::run(connection, ROLL_BACK).await.is_err() {
                     // The savepoint is gone, and so is the transaction it was in.
-                    return Err(Error::TransactionLost {
-                        at,
-                        source: error.into_source(),
-                    });
+                    return Err(lost(error.into_source()));
                 }
                 if !work.again(&error) {
                     DB::run(connection, RELEASE).await.map_err(failed)?;

@@ -115,12 +115,23 @@ impl<DB: Backend> Transaction<DB> {
                 lost: false,
             },
         };
+        let failed = |source| Error::of::<DB>(Step::new(model, Operation::Begin), source);
+        // A transaction that SQLite has ended by itself leaves sqlx counting one that is not there.
+        roll_back_all::<DB>(&mut tx.connection)
+            .await
+            .map_err(failed)?;
         let begun =
             DB::TransactionManager::begin(&mut tx.connection, Some(SqlStr::from_static(DB::BEGIN)))
                 .await;
-        begun.map_err(|source| Error::of::<DB>(Step::new(model, Operation::Begin), source))?;
+        begun.map_err(failed)?;
         tx.state.in_flight = false;
         Ok(tx)
+    }
+
+    /// The connection, for a call of ours that ends with [`finish`](Self::finish) or [`abandon`](Self::abandon).
+    pub(crate) fn in_flight(&mut self) -> &mut DB::Connection {
+        self.state.in_flight = true;
+        &mut self.connection
     }
 
     /// Commits.
@@ -133,23 +144,26 @@ impl<DB: Backend> Transaction<DB> {
     pub async fn commit(mut self) -> Result<(), Error> {
         let at = Step::new(None, Operation::Commit);
         if self.state.lost || (self.state.in_flight && !DB::SURVIVES_DROP) {
-            self.state.lost = true;
+            self.give_up().await;
             return Err(Error::TransactionLost { at, source: None });
         }
         if self.state.in_flight {
             crate::savepoint::undo_dropped_call::<DB>(&mut self.connection).await;
         }
         self.state.in_flight = true;
-        if let Err(source) = DB::run(&mut self.connection, DB::CHECK).await {
+        let checked = match probe::<DB>(&mut self.connection).await {
+            Ok(()) if !DB::CHECK.is_empty() => {
+                DB::run(&mut self.connection, DB::CHECK).await.map_err(Some)
+            }
+            probed => probed,
+        };
+        if let Err(source) = checked {
             self.abandon().await;
-            return Err(Error::TransactionLost {
-                at,
-                source: Some(source),
-            });
+            return Err(Error::TransactionLost { at, source });
         }
         // A nested `begin()` of the user's that is still open, or was dropped in flight: COMMIT would only end that one.
         if DB::TransactionManager::get_transaction_depth(&self.connection) != 1 {
-            self.state.lost = true;
+            self.abandon().await;
             return Err(Error::TransactionLost { at, source: None });
         }
         self.finish(None, Instant::now()).await
@@ -187,27 +201,56 @@ impl<DB: Backend> Transaction<DB> {
     /// If the connection is lost: the server rolls back by itself then.
     pub async fn rollback(mut self) -> Result<(), Error> {
         if self.state.lost || (self.state.in_flight && !DB::SURVIVES_DROP) {
-            // Closed on drop: that is a rollback too.
+            self.give_up().await;
             return Ok(());
         }
         self.state.in_flight = true;
-        DB::TransactionManager::rollback(&mut self.connection)
+        roll_back_all::<DB>(&mut self.connection)
             .await
             .map_err(|source| Error::of::<DB>(Step::new(None, Operation::Rollback), source))?;
         self.state = State::default();
         Ok(())
     }
 
+    /// Ends a transaction that is lost: its connection is closed. SQLite's is set right instead.
+    async fn give_up(&mut self) {
+        self.state.lost = true;
+        if DB::SURVIVES_DROP {
+            self.abandon().await;
+        }
+    }
+
     /// Rolls back after an error, which is what the caller wants to know of; if that fails too, the connection is closed.
     pub(crate) async fn abandon(&mut self) {
         self.state.in_flight = true;
-        if DB::TransactionManager::rollback(&mut self.connection)
-            .await
-            .is_ok()
-        {
+        if roll_back_all::<DB>(&mut self.connection).await.is_ok() {
             self.state = State::default();
         }
     }
+}
+
+/// Rolls back, nested `begin()`s of the user's included.
+async fn roll_back_all<DB: Backend>(connection: &mut DB::Connection) -> sqlx::Result<()> {
+    while DB::TransactionManager::get_transaction_depth(connection) > 0 {
+        if !DB::PROBE.is_empty() {
+            // Refused, unless there is nothing to roll back: then it makes something.
+            let _ = DB::run(connection, DB::PROBE).await;
+        }
+        DB::TransactionManager::rollback(connection).await?;
+    }
+    Ok(())
+}
+
+/// Makes sure that a transaction is open, on a database whose other statements do not tell.
+pub(crate) async fn probe<DB: Backend>(
+    connection: &mut DB::Connection,
+) -> Result<(), Option<sqlx::Error>> {
+    if DB::PROBE.is_empty() || DB::run(connection, DB::PROBE).await.is_err() {
+        return Ok(());
+    }
+    // It began a transaction, so there was none.
+    DB::run(connection, "ROLLBACK").await.map_err(Some)?;
+    Err(None)
 }
 
 /// What stopped a connection from being made: neither variant can quote a value.
@@ -227,7 +270,11 @@ impl<DB: Backend> Drop for Transaction<DB> {
         if (self.state.in_flight || self.state.lost) && !DB::SURVIVES_DROP {
             self.connection.close_on_drop();
         } else {
-            DB::TransactionManager::start_rollback(&mut self.connection);
+            // A nested `begin()` of the user's that was forgotten is counted too.
+            let depth = DB::TransactionManager::get_transaction_depth(&self.connection);
+            for _ in 0..depth.max(1) {
+                DB::TransactionManager::start_rollback(&mut self.connection);
+            }
         }
     }
 }

@@ -15,9 +15,9 @@ impl Backend for Postgres {
     // Whatever the session's default is: above READ COMMITTED the loser of a create race never sees the winner's row.
     const BEGIN: &'static str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
-    // Refused (25P02) in a transaction in which a statement has failed. COMMIT itself answers such a one with ROLLBACK and
-    // no error.
-    const CHECK: &'static str = "SELECT 1";
+    // Refused in a transaction in which a statement has failed (25P02), and outside of one (25P01). COMMIT itself answers the
+    // first with ROLLBACK and the second with a warning, neither with an error.
+    const CHECK: &'static str = "SAVEPOINT upsert_commit";
 
     const SET_SAVEPOINT: &'static str = "SAVEPOINT upsert";
 

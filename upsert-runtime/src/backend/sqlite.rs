@@ -15,12 +15,12 @@ impl Backend for Sqlite {
     // A deferred transaction that has read cannot always become a writer, however long it waits.
     const BEGIN: &'static str = "BEGIN IMMEDIATE";
 
-    // COMMIT itself fails where no transaction is open; this only lets the connection's queue run empty.
-    const CHECK: &'static str = "SELECT 1";
+    const CHECK: &'static str = "";
 
-    // Where no transaction is open SAVEPOINT would begin one: hence `PROBE`.
+    // Where no transaction is open SAVEPOINT would begin one.
     const SET_SAVEPOINT: &'static str = "SAVEPOINT upsert";
 
+    // Refused within a transaction.
     const PROBE: &'static str = "BEGIN";
 
     // The write transaction is the lock.

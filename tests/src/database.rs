@@ -1,0 +1,87 @@
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use sqlx::Pool;
+use tempfile::TempDir;
+
+use crate::server::Server;
+use crate::target::Target;
+
+/// A database of one test.
+#[derive(Debug)]
+pub struct Database<DB: Target> {
+    /// Up to 20 connections to it.
+    pub pool: Pool<DB>,
+    /// Its name on the server; on SQLite the file's path.
+    pub name: String,
+    /// Where its server is, as a URL without a database.
+    pub url: String,
+    server: Arc<Server>,
+    folder: Arc<TempDir>,
+}
+
+impl<DB: Target> Clone for Database<DB> {
+    fn clone(&self) -> Self {
+        Self {
+            pool: self.pool.clone(),
+            name: self.name.clone(),
+            url: self.url.clone(),
+            server: Arc::clone(&self.server),
+            folder: Arc::clone(&self.folder),
+        }
+    }
+}
+
+impl<DB: Target> Database<DB> {
+    pub(crate) async fn create(server: &Arc<Server>) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let folder = TempDir::new().expect("a temporary folder");
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = DB::database_name(
+            &format!("upsert_test_{}_{number}", std::process::id()),
+            folder.path(),
+        );
+        DB::create_database(&server.url, &name).await;
+        Self {
+            pool: DB::connect(&server.url, &name, 20).await,
+            name,
+            url: server.url.clone(),
+            server: Arc::clone(server),
+            folder: Arc::new(folder),
+        }
+    }
+
+    pub(crate) async fn drop(self) {
+        self.pool.close().await;
+        DB::drop_database(&self.server.url, &self.name).await;
+    }
+
+    /// Another pool of at most `connections` connections to this database.
+    pub async fn pool_of(&self, connections: u32) -> Pool<DB> {
+        DB::connect(&self.url, &self.name, connections).await
+    }
+
+    /// A folder that goes with the test.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Runs a text of statements, in which `{id}`, `{text}`, `{long}`, `{time}` and `{now}` stand for what the database calls
+    /// them.
+    pub async fn run(&self, sql: &str) {
+        DB::run_text(&self.pool, DB::spell(sql)).await;
+    }
+
+    /// The text of the first column of each row, `NULL` where it is so.
+    pub async fn texts(&self, sql: &str) -> Vec<String> {
+        DB::texts(&self.pool, sql.to_owned()).await
+    }
+
+    /// The number that a query gives.
+    pub async fn number(&self, sql: &str) -> i64 {
+        let texts = self.texts(sql).await;
+        texts[0].parse().expect("a number")
+    }
+}

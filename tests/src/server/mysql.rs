@@ -1,0 +1,38 @@
+use super::{Server, binary, command_of, folder_of, free_port, output, start as start_server};
+
+const USER: &str = "mysql";
+
+/// Starts a private MariaDB server, as the user `mysql` if this program runs as root.
+pub(crate) fn start() -> Result<Server, String> {
+    let missing = "there is no MariaDB server: install `mariadb-server` (Debian), or name one in TEST_MYSQL_URL";
+    let folders = ["/usr/sbin".into(), "/usr/local/sbin".into()];
+    let install = binary(&["mariadb-install-db"], &folders).ok_or(missing)?;
+    let mariadbd = binary(&["mariadbd"], &folders).ok_or(missing)?;
+    let folder = folder_of(USER)?;
+    let data = format!("--datadir={}", folder.path().join("data").display());
+    let mut command = command_of(USER, &install, folder.path());
+    output(command.args([
+        "--no-defaults",
+        &data,
+        "--auth-root-authentication-method=normal",
+        "--skip-test-db",
+    ]))?;
+    let port = free_port()?;
+    let mut command = command_of(USER, &mariadbd, folder.path());
+    command.args([
+        "--no-defaults",
+        &data,
+        &format!("--port={port}"),
+        &format!("--socket={}", folder.path().join("socket").display()),
+        &format!("--pid-file={}", folder.path().join("pid").display()),
+        "--bind-address=127.0.0.1",
+        "--max-connections=400",
+        "--innodb-flush-log-at-trx-commit=0",
+    ]);
+    start_server(
+        &mut command,
+        folder,
+        port,
+        format!("mysql://root@127.0.0.1:{port}/mysql"),
+    )
+}

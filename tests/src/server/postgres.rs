@@ -1,0 +1,63 @@
+use std::fs;
+use std::path::PathBuf;
+
+use super::{Server, binary, command_of, folder_of, free_port, output, start as start_server};
+
+const USER: &str = "postgres";
+
+/// Starts a private server, as the user `postgres` if this program runs as root, which PostgreSQL refuses to run as.
+pub(crate) fn start() -> Result<Server, String> {
+    let missing = "there is no PostgreSQL server: install `postgresql` (Debian), or name one in TEST_POSTGRES_URL";
+    let folders = debian_folders();
+    let initdb = binary(&["initdb"], &folders).ok_or(missing)?;
+    let postgres = binary(&["postgres"], &folders).ok_or(missing)?;
+    let folder = folder_of(USER)?;
+    let data = folder.path().join("data");
+    output(
+        command_of(USER, &initdb, folder.path())
+            .arg("-D")
+            .arg(&data)
+            .args([
+                "-U",
+                "postgres",
+                "-A",
+                "trust",
+                "-N",
+                "--no-locale",
+                "-E",
+                "UTF8",
+            ]),
+    )?;
+    let port = free_port()?;
+    let mut command = command_of(USER, &postgres, folder.path());
+    command.arg("-D").arg(&data);
+    for setting in [
+        "listen_addresses=127.0.0.1",
+        &format!("port={port}"),
+        "unix_socket_directories=",
+        "max_connections=300",
+        "fsync=off",
+        "deadlock_timeout=100ms",
+        "max_prepared_transactions=10",
+    ] {
+        command.args(["-c", setting]);
+    }
+    start_server(
+        &mut command,
+        folder,
+        port,
+        format!("postgres://postgres@127.0.0.1:{port}/postgres"),
+    )
+}
+
+/// Debian keeps the server's binaries off the PATH, in a folder for each version.
+fn debian_folders() -> Vec<PathBuf> {
+    let versions = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten();
+    let mut folders: Vec<_> = versions.map(|version| version.path().join("bin")).collect();
+    folders.sort();
+    folders.reverse();
+    folders
+}

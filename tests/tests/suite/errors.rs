@@ -1,0 +1,262 @@
+//! Bad input and bad surroundings: a clear error, nothing lost, and no value in any text.
+
+use std::io;
+use std::str::FromStr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use sqlx::pool::PoolOptions;
+use sqlx::{Database, Pool};
+use tracing::instrument::WithSubscriber;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use upsert_runtime::{Error, LockedUpsert};
+use upsert_tests::Target;
+
+use super::models::{NewTaxonomy, TAXONOMY, Taxonomy, record, upsert, with_rows};
+use crate::{Db, Sqlx};
+
+tests![
+    a_missing_table,
+    a_missing_column,
+    a_wrong_column_type,
+    constraints_name_themselves,
+    a_null_byte,
+    a_full_disk,
+    no_server,
+    no_value_in_errors_or_logs,
+];
+
+/// The error of an upsert, which must be one of the database's, and its text.
+async fn refused(db: &Db, new: NewTaxonomy) -> String {
+    let error = Taxonomy::upsert(new).run(&db.pool).await.unwrap_err();
+    assert!(matches!(error, Error::Database { .. }), "{error}");
+    assert!(!error.is_retryable());
+    error.to_string()
+}
+
+fn assert_holds(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "{part:?} is not in {text:?}");
+    }
+}
+
+async fn a_missing_table(db: Db) {
+    let text = refused(&db, record("r1", "rock")).await;
+    assert_holds(&text, &["`Taxonomy`", "look-up by `remote_id`", "taxonomy"]);
+}
+
+async fn a_missing_column(db: Db) {
+    db.run(&TAXONOMY.replace("uses bigint NOT NULL, ", ""))
+        .await;
+    let text = refused(&db, record("r1", "rock")).await;
+    assert_holds(&text, &["`Taxonomy`", "look-up by `remote_id`", "uses"]);
+}
+
+async fn a_wrong_column_type(db: Db) {
+    db.run(&TAXONOMY.replace("uses bigint NOT NULL", "uses {text} NOT NULL"))
+        .await;
+    db.run("INSERT INTO taxonomy (remote_id, slug, name, uses, source) VALUES ('r1', 'rock', 'rock', 'many', 'x')").await;
+    let text = refused(&db, record("r1", "rock")).await;
+    assert_holds(
+        &text,
+        &[
+            "`Taxonomy`",
+            "look-up by `remote_id`",
+            "column `uses`",
+            "`i64`",
+        ],
+    );
+    assert!(!text.contains("many"), "{text}");
+}
+
+async fn constraints_name_themselves(db: Db) {
+    db.run(&TAXONOMY.replace(
+        "updated_at {now}",
+        "updated_at {now}, CONSTRAINT short CHECK (length(name) < 10)",
+    ))
+    .await;
+    let text = refused(&db, record("r1", "rock").named("a very long name")).await;
+    assert_holds(&text, &["`Taxonomy`", "create", "short"]);
+    upsert(&db, record("r1", "rock")).await;
+    let text = refused(&db, record("r1", "rock").named("a very long name")).await;
+    assert_holds(&text, &["`Taxonomy`", "update", "short"]);
+    assert_eq!(db.texts("SELECT name FROM taxonomy").await, ["rock"]);
+}
+
+async fn a_null_byte(db: Db) {
+    with_rows(&db, []).await;
+    let result = Taxonomy::upsert(record("r1", "rock").named("a\0b"))
+        .run(&db.pool)
+        .await;
+    if Sqlx::TARGET == "postgres" {
+        let text = result.unwrap_err().to_string();
+        assert_holds(&text, &["`Taxonomy`", "create", "22021"]);
+        upsert(&db, record("r1", "rock")).await;
+    } else {
+        assert_eq!(result.expect("text may hold it").row.name, "a\0b");
+    }
+}
+
+async fn a_full_disk(db: Db) {
+    if Sqlx::TARGET != "sqlite" {
+        return; // no setting makes a server's disk full
+    }
+    with_rows(&db, [record("r1", "rock")]).await;
+    let pool = db.pool_of(1).await;
+    sqlx::raw_sql("PRAGMA max_page_count = 10")
+        .execute(&pool)
+        .await
+        .expect("a setting");
+    let large = || NewTaxonomy {
+        description: Some("x".repeat(1_000_000)),
+        ..record("r2", "jazz")
+    };
+    let error = Taxonomy::upsert(large()).run(&pool).await.unwrap_err();
+    assert_holds(&error.to_string(), &["`Taxonomy`", "create", "full"]);
+    // In a transaction: it goes on, or says that it is lost.
+    let mut tx = upsert_runtime::begin(&pool).await.expect("a transaction");
+    Taxonomy::upsert(record("r3", "folk"))
+        .run_in(&mut tx)
+        .await
+        .expect("an upsert");
+    let error = Taxonomy::upsert(large()).run_in(&mut tx).await.unwrap_err();
+    let lost = matches!(error, Error::TransactionLost { .. });
+    assert_eq!(tx.commit().await.is_err(), lost, "{error}");
+    let slugs = db.texts("SELECT slug FROM taxonomy ORDER BY id").await;
+    assert_eq!(
+        slugs,
+        if lost {
+            &["rock"][..]
+        } else {
+            &["rock", "folk"]
+        }
+    );
+    pool.close().await;
+}
+
+async fn no_server(db: Db) {
+    if Sqlx::TARGET == "sqlite" {
+        return; // it has none
+    }
+    drop(db);
+    // A port of this machine on which nobody listens.
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a port")
+        .port();
+    let url = format!(
+        "{}://somebody:secret@127.0.0.1:{port}/nothing",
+        Sqlx::TARGET
+    );
+    let options = <<Sqlx as Database>::Connection as sqlx::Connection>::Options::from_str(&url)
+        .expect("a URL");
+    let pool: Pool<Sqlx> = PoolOptions::new()
+        .acquire_timeout(Duration::from_millis(300))
+        .connect_lazy_with(options);
+    let error = Taxonomy::upsert(record("r1", "rock"))
+        .run(&pool)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::Database { .. }), "{error}");
+    assert_holds(&error.to_string(), &["`Taxonomy`", "getting a connection"]);
+    assert!(!error.to_string().contains("secret"));
+    let error = upsert_runtime::begin(&pool).await.unwrap_err();
+    assert_holds(&error.to_string(), &["getting a connection"]);
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+async fn no_value_in_errors_or_logs(db: Db) {
+    db.run(&TAXONOMY.replace(
+        "updated_at {now}",
+        "updated_at {now}, CONSTRAINT short CHECK (length(name) < 30)",
+    ))
+    .await;
+    let log = Log::default();
+    let layer = tracing_subscriber::fmt::layer()
+        .with_ansi(false)
+        .with_writer(log.clone())
+        .with_span_events(tracing_subscriber::fmt::format::FmtSpan::CLOSE);
+    // This crate's own spans and events: sqlx logs statements, whose parameters are placeholders.
+    let subscriber = tracing_subscriber::registry().with(layer);
+    let secret = |remote_id: &str, slug: &str| NewTaxonomy {
+        remote_id: Some(format!("SECRET {remote_id}")),
+        slug: format!("SECRET {slug}"),
+        name: "SECRET".into(),
+        description: Some("SECRET".into()),
+        uses: 424_242,
+        source: "SECRET".into(),
+    };
+    let errors = async {
+        Taxonomy::upsert(secret("a", "a"))
+            .run(&db.pool)
+            .await
+            .expect("an upsert");
+        Taxonomy::upsert(secret("b", "b"))
+            .run(&db.pool)
+            .await
+            .expect("an upsert");
+        Taxonomy::upsert(secret("a", "a"))
+            .run(&db.pool)
+            .await
+            .expect("an upsert");
+        Taxonomy::upsert(secret("c", "a"))
+            .run(&db.pool)
+            .await
+            .expect("an upsert");
+        let conflict = Taxonomy::upsert(secret("b", "a"))
+            .run(&db.pool)
+            .await
+            .unwrap_err();
+        let long = secret("b", "b").named(&"SECRET".repeat(10));
+        let refused = Taxonomy::upsert(long).run(&db.pool).await.unwrap_err();
+        db.run("ALTER TABLE taxonomy RENAME TO other").await;
+        let missing = Taxonomy::upsert(secret("b", "b"))
+            .run(&db.pool)
+            .await
+            .unwrap_err();
+        [conflict, refused, missing]
+    }
+    .with_subscriber(subscriber)
+    .await;
+    for error in &errors {
+        let (shown, debugged) = (error.to_string(), format!("{error:?}"));
+        assert!(
+            !shown.contains("SECRET") && !debugged.contains("SECRET"),
+            "{shown} {debugged}"
+        );
+    }
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(!log.contains("SECRET") && !log.contains("424242"), "{log}");
+    assert_holds(
+        &log,
+        &[
+            "model=\"Taxonomy\"",
+            "outcome=\"created\"",
+            "outcome=\"updated\"",
+            "matched_by=\"slug\"",
+            "attempts=1",
+        ],
+    );
+}

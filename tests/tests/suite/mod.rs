@@ -1,0 +1,36 @@
+//! The suite: one source, compiled for each database.
+
+use upsert_tests::Suite;
+
+use crate::Sqlx;
+
+/// Names the tests of a file; one that is left out is dead code, which the build warns of.
+macro_rules! tests {
+    ($($name:ident),+ $(,)?) => {
+        pub(super) fn add(suite: &mut upsert_tests::Suite<crate::Sqlx>) {
+            let file = module_path!().rsplit("::").next().unwrap_or_default();
+            $(suite.add(&format!("{file}::{}", stringify!($name)), $name);)+
+        }
+    };
+}
+
+mod conflicts;
+mod errors;
+mod keys;
+mod models;
+mod names;
+mod races;
+mod transactions;
+mod writes;
+
+pub(crate) fn tests() -> Suite<Sqlx> {
+    let mut suite = Suite::default();
+    conflicts::add(&mut suite);
+    errors::add(&mut suite);
+    keys::add(&mut suite);
+    names::add(&mut suite);
+    races::add(&mut suite);
+    transactions::add(&mut suite);
+    writes::add(&mut suite);
+    suite
+}

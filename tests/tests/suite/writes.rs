@@ -1,0 +1,315 @@
+//! What is written, and what is not.
+
+use std::time::Duration;
+
+use upsert_runtime::{LockedUpsert, Outcome};
+use upsert_tests::Target;
+
+use super::models::{NewTaxonomy, TAXONOMY, Taxonomy, TaxonomyChanges, record, upsert, with_rows};
+use crate::{Db, Sqlx};
+
+tests![
+    unchanged_is_not_written,
+    only_what_differs_is_written,
+    only_updating_columns_are_written,
+    get_or_create_changes_nothing,
+    create_only_columns_are_never_updated,
+    touch_moves_with_real_changes_only,
+    what_comes_back_is_what_is_stored,
+    updates_burn_no_ids,
+    any_text_is_stored_as_it_is,
+];
+
+/// Notes each row that an UPDATE meets, also one that changes nothing.
+async fn note_updates(db: &Db) {
+    db.run("CREATE TABLE noted (name {text})").await;
+    if Sqlx::TARGET == "postgres" {
+        db.run(
+            "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS \
+             $$ BEGIN INSERT INTO noted VALUES (new.name); RETURN new; END $$; \
+             CREATE TRIGGER note BEFORE UPDATE ON taxonomy FOR EACH ROW EXECUTE FUNCTION note()",
+        )
+        .await;
+    } else {
+        let body = "INSERT INTO noted VALUES (new.name)";
+        let body = if Sqlx::TARGET == "sqlite" {
+            format!("BEGIN {body}; END")
+        } else {
+            body.to_owned()
+        };
+        db.run(&format!(
+            "CREATE TRIGGER note BEFORE UPDATE ON taxonomy FOR EACH ROW {body}"
+        ))
+        .await;
+    }
+}
+
+async fn unchanged_is_not_written(db: Db) {
+    let rows = with_rows(&db, [record("r1", "rock")]).await;
+    note_updates(&db).await;
+    db.run("UPDATE taxonomy SET name = name").await;
+    assert_eq!(
+        db.number("SELECT count(*) FROM noted").await,
+        1,
+        "the trigger notes an UPDATE that changes nothing"
+    );
+    let version = row_version(&db).await;
+    for record in [
+        record("r1", "rock"),
+        record(None, "rock"),
+        record(" r1", "rock"),
+    ] {
+        let done = upsert(&db, record).await;
+        assert!(
+            matches!(done.outcome, Outcome::Unchanged { .. }),
+            "{:?}",
+            done.outcome
+        );
+        assert_eq!(done.row, rows[0], "updated_at is untouched");
+    }
+    assert_eq!(db.number("SELECT count(*) FROM noted").await, 1);
+    assert_eq!(row_version(&db).await, version);
+}
+
+/// PostgreSQL numbers each version of a row.
+async fn row_version(db: &Db) -> Vec<String> {
+    if Sqlx::TARGET == "postgres" {
+        db.texts("SELECT xmin::text || ctid::text FROM taxonomy")
+            .await
+    } else {
+        Vec::new()
+    }
+}
+
+async fn only_what_differs_is_written(db: Db) {
+    with_rows(&db, [record("r1", "rock")]).await;
+    let new = NewTaxonomy {
+        uses: 3,
+        description: Some("loud".into()),
+        ..record("r1", "rock")
+    };
+    let done = upsert(&db, new).await;
+    assert_eq!(
+        done.outcome,
+        Outcome::Updated {
+            matched_by: "remote_id",
+            changed: vec!["description", "uses"]
+        }
+    );
+    let done = upsert(&db, record("r1", "rock")).await;
+    assert_eq!(
+        done.outcome,
+        Outcome::Updated {
+            matched_by: "remote_id",
+            changed: vec!["description", "uses"]
+        }
+    );
+    assert_eq!(done.row.description, None);
+}
+
+async fn only_updating_columns_are_written(db: Db) {
+    with_rows(&db, [record("r1", "rock").named("Rock")]).await;
+    let new = NewTaxonomy {
+        uses: 9,
+        ..record("r1", "other").named("Other")
+    };
+    let changes = TaxonomyChanges::new().description(Some("loud".into()));
+    let done = Taxonomy::upsert(new)
+        .updating(changes)
+        .run(&db.pool)
+        .await
+        .expect("an upsert");
+    assert_eq!(
+        done.outcome,
+        Outcome::Updated {
+            matched_by: "remote_id",
+            changed: vec!["description"]
+        }
+    );
+    assert_eq!(db.texts("SELECT slug FROM taxonomy").await, ["rock"]);
+    assert_eq!(db.texts("SELECT name FROM taxonomy").await, ["Rock"]);
+    assert_eq!(db.number("SELECT uses FROM taxonomy").await, 0);
+    // If there is no row, all of the creating data is written, and nothing of the updating data.
+    let changes = TaxonomyChanges::new().description(Some("loud".into()));
+    let done = Taxonomy::upsert(record("r2", "jazz"))
+        .updating(changes)
+        .run(&db.pool)
+        .await
+        .expect("an upsert");
+    assert_eq!(
+        (done.outcome, done.row.description),
+        (Outcome::Created, None)
+    );
+}
+
+async fn get_or_create_changes_nothing(db: Db) {
+    let rows = with_rows(&db, [record("r1", "rock")]).await;
+    let new = record("r1", "other").named("Other");
+    let done = Taxonomy::upsert(new)
+        .updating(TaxonomyChanges::new())
+        .run(&db.pool)
+        .await
+        .expect("an upsert");
+    assert_eq!(
+        done.outcome,
+        Outcome::Unchanged {
+            matched_by: "remote_id"
+        }
+    );
+    assert_eq!(done.row, rows[0]);
+}
+
+async fn create_only_columns_are_never_updated(db: Db) {
+    with_rows(&db, [record("r1", "rock")]).await;
+    let done = upsert(
+        &db,
+        NewTaxonomy {
+            source: "else".into(),
+            ..record("r1", "rock").named("Rock")
+        },
+    )
+    .await;
+    assert_eq!(
+        done.outcome,
+        Outcome::Updated {
+            matched_by: "remote_id",
+            changed: vec!["name"]
+        }
+    );
+    assert_eq!(done.row.source, "remote");
+}
+
+async fn touch_moves_with_real_changes_only(db: Db) {
+    let rows = with_rows(&db, [record("r1", "rock")]).await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let same = upsert(&db, record("r1", "rock")).await.row;
+    assert_eq!(same.updated_at, rows[0].updated_at);
+    let changed = upsert(&db, record("r1", "rock").named("Rock")).await.row;
+    assert!(changed.updated_at > rows[0].updated_at);
+    assert_eq!(changed.created_at, rows[0].created_at);
+    // The wall clock, not the start of a transaction that has long waited.
+    let mut tx = upsert_runtime::begin(&db.pool)
+        .await
+        .expect("a transaction");
+    let first = Taxonomy::upsert(record("r1", "rock").named("a"))
+        .run_in(&mut tx)
+        .await
+        .expect("an upsert")
+        .row;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let second = Taxonomy::upsert(record("r1", "rock").named("b"))
+        .run_in(&mut tx)
+        .await
+        .expect("an upsert")
+        .row;
+    tx.commit().await.expect("a commit");
+    assert!(second.updated_at > first.updated_at);
+}
+
+async fn what_comes_back_is_what_is_stored(db: Db) {
+    // The database stores something else than it was given.
+    db.run(TAXONOMY).await;
+    match Sqlx::TARGET {
+        "postgres" => {
+            db.run(
+                "CREATE FUNCTION shout() RETURNS trigger LANGUAGE plpgsql AS \
+                 $$ BEGIN new.description := upper(new.description); RETURN new; END $$; \
+                 CREATE TRIGGER shout BEFORE INSERT OR UPDATE ON taxonomy FOR EACH ROW EXECUTE FUNCTION shout()",
+            )
+            .await;
+        }
+        "mysql" => {
+            for event in ["INSERT", "UPDATE"] {
+                db.run(&format!(
+                    "CREATE TRIGGER shout_{event} BEFORE {event} ON taxonomy FOR EACH ROW SET new.description = upper(new.description)"
+                ))
+                .await;
+            }
+        }
+        _ => {
+            // SQLite's RETURNING does not see what a trigger changes afterwards; a column's affinity it does.
+            db.run("DROP TABLE taxonomy").await;
+            db.run(&TAXONOMY.replace("description {long}", "description {long} COLLATE NOCASE"))
+                .await;
+        }
+    }
+    let new = NewTaxonomy {
+        description: Some("loud".into()),
+        ..record("r1", "rock")
+    };
+    let created = upsert(&db, new).await.row;
+    let stored = db.texts("SELECT description FROM taxonomy").await;
+    assert_eq!(created.description, Some(stored[0].clone()));
+    let changes = TaxonomyChanges::new().description(Some("louder".into()));
+    let updated = Taxonomy::upsert(record("r1", "rock"))
+        .updating(changes)
+        .run(&db.pool)
+        .await
+        .expect("an upsert")
+        .row;
+    let stored = db.texts("SELECT description FROM taxonomy").await;
+    assert_eq!(updated.description, Some(stored[0].clone()));
+    assert_eq!(updated.id, created.id);
+}
+
+async fn updates_burn_no_ids(db: Db) {
+    let rows = with_rows(&db, [record("r1", "rock")]).await;
+    for n in 0..10 {
+        upsert(&db, record("r1", "rock").named(&format!("Rock {n}"))).await;
+        upsert(&db, record(None, "rock")).await;
+    }
+    assert_eq!(
+        upsert(&db, record("r2", "jazz")).await.row.id,
+        rows[0].id + 1
+    );
+}
+
+async fn any_text_is_stored_as_it_is(db: Db) {
+    db.run(TAXONOMY).await;
+    let long = "ö".repeat(60_000);
+    let texts = [
+        "'",
+        "\"",
+        "\\",
+        "`; DROP TABLE taxonomy; --",
+        "$1 ? {x}",
+        "日本語",
+        "👩‍👩‍👧‍👦",
+        "a\u{301}",
+        "%_",
+        "\u{202e}abc",
+        &long,
+    ];
+    for (n, text) in texts.into_iter().enumerate() {
+        let key = if text.len() > 200 {
+            format!("long{n}")
+        } else {
+            text.to_owned()
+        };
+        let new = || NewTaxonomy {
+            remote_id: Some(key.clone()),
+            slug: format!("slug {key}"),
+            name: key.clone(),
+            description: Some(text.to_owned()),
+            uses: 0,
+            source: key.clone(),
+        };
+        let created = upsert(&db, new()).await;
+        assert_eq!(created.outcome, Outcome::Created, "{key}");
+        assert_eq!(created.row.description.as_deref(), Some(text));
+        assert_eq!(
+            upsert(&db, new()).await.outcome,
+            Outcome::Unchanged {
+                matched_by: "remote_id"
+            }
+        );
+        let by_slug = NewTaxonomy {
+            remote_id: None,
+            ..new()
+        };
+        assert_eq!(
+            upsert(&db, by_slug).await.outcome,
+            Outcome::Unchanged { matched_by: "slug" }
+        );
+    }
+}
