@@ -80,6 +80,10 @@ impl<DB: Target> Database<DB> {
     }
 
     /// The number that a query gives.
+    ///
+    /// # Panics
+    ///
+    /// If it gives none.
     pub async fn number(&self, sql: &str) -> i64 {
         let texts = self.texts(sql).await;
         texts[0].parse().expect("a number")

@@ -66,7 +66,7 @@ pub fn run<DB: Target>(suite: Suite<DB>) -> ExitCode {
         let ignored = server.is_none();
         Trial::test(format!("{}::{name}", DB::TARGET), move || {
             let server = server.ok_or("there is no server to run it on")?;
-            on_a_database(&server, test);
+            on_a_database(&server, &test);
             Ok(())
         })
         .with_ignored_flag(ignored)
@@ -80,7 +80,7 @@ pub fn run<DB: Target>(suite: Suite<DB>) -> ExitCode {
     }
 }
 
-fn on_a_database<DB: Target>(server: &Arc<Server>, test: Test<DB>) {
+fn on_a_database<DB: Target>(server: &Arc<Server>, test: &Test<DB>) {
     let runtime = runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -25,6 +25,8 @@ pub struct Server {
 #[derive(Debug)]
 struct Started {
     process: Child,
+    /// The signal that asks it to end without waiting for its clients.
+    signal: &'static str,
     /// Removed after the process has ended.
     _folder: TempDir,
 }
@@ -41,12 +43,14 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let Some(Started { process, .. }) = &mut self.started else {
+        let Some(Started {
+            process, signal, ..
+        }) = &mut self.started
+        else {
             return;
         };
-        // Both servers take SIGTERM or SIGINT as a wish to end without waiting for clients.
         let pid = process.id().to_string();
-        let _ = Command::new("kill").args(["-INT", &pid]).status();
+        let _ = Command::new("kill").args(["-s", signal, &pid]).status();
         let deadline = Instant::now() + Duration::from_secs(10);
         while Instant::now() < deadline {
             if !matches!(process.try_wait(), Ok(None)) {
@@ -80,21 +84,19 @@ fn binary(names: &[&str], folders: &[PathBuf]) -> Option<PathBuf> {
 /// A folder that `user` owns, if this program runs as root.
 fn folder_of(user: &str) -> Result<TempDir, String> {
     let folder = TempDir::with_prefix("upsert-test-server-").map_err(|error| error.to_string())?;
-    if runs_as_root(folder.path()) {
+    if runs_as_root() {
         output(Command::new("chown").arg(user).arg(folder.path()))?;
     }
     Ok(folder)
 }
 
-fn runs_as_root(own_folder: &Path) -> bool {
-    // The owner of what was just made: this program's user, or the one it was handed to.
-    own_folder.parent().is_some()
-        && fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
+fn runs_as_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
 }
 
 /// A command that runs as `user` if this program runs as root, and that the system ends if this program is killed.
-fn command_of(user: &str, program: &Path, folder: &Path) -> Command {
-    let root = runs_as_root(folder);
+fn command_of(user: &str, program: &Path, signal: &str) -> Command {
+    let root = runs_as_root();
     let setpriv = binary(&["setpriv"], &["/usr/bin".into()]).filter(|_| cfg!(target_os = "linux"));
     let Some(setpriv) = setpriv else {
         return Command::new(program);
@@ -107,7 +109,7 @@ fn command_of(user: &str, program: &Path, folder: &Path) -> Command {
             "--init-groups",
         ]);
     }
-    command.args(["--pdeathsig", "INT", "--"]).arg(program);
+    command.args(["--pdeathsig", signal, "--"]).arg(program);
     command.current_dir("/");
     command
 }
@@ -134,7 +136,13 @@ fn free_port() -> Result<u16, String> {
 }
 
 /// Starts the server and waits until it accepts connections on the port.
-fn start(command: &mut Command, folder: TempDir, port: u16, url: String) -> Result<Server, String> {
+fn start(
+    command: &mut Command,
+    signal: &'static str,
+    folder: TempDir,
+    port: u16,
+    url: String,
+) -> Result<Server, String> {
     let log = folder.path().join("upsert-test.log");
     let file = fs::File::create(&log).map_err(|error| error.to_string())?;
     command
@@ -148,10 +156,11 @@ fn start(command: &mut Command, folder: TempDir, port: u16, url: String) -> Resu
         url,
         started: Some(Started {
             process,
+            signal,
             _folder: folder,
         }),
     };
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
         let ended = server
             .started

@@ -28,6 +28,7 @@ pub trait Target: Backend {
     fn server() -> Result<Server, String>;
 
     /// The name of a test's database.
+    #[must_use]
     fn database_name(name: &str, _folder: &Path) -> String {
         name.to_owned()
     }

@@ -2,9 +2,10 @@
 
 use proc_macro2::Ident;
 
-use crate::attr::{FieldAttrs, KeyAttr};
+use crate::attr::{FieldAttrs, KeyAttr, StructAttrs};
+use crate::column::{Column, Fields, Role};
 use crate::errors::Errors;
-use crate::model::{Column, Lookup, ModelFields, Role, blame};
+use crate::model::Lookup;
 use crate::name::Name;
 use crate::suggest;
 
@@ -36,27 +37,24 @@ pub(crate) fn role(attrs: &FieldAttrs, errors: &mut Errors) -> Role {
             "readonly" => "a `readonly` column is never written",
             _ => "a `touch` column is set by the database",
         };
-        blame(
+        errors.at_span(
             span,
             format!("`{name}` has no meaning beside `{other}`: {why}\nhelp: remove one of them"),
-            errors,
         );
     }
     if let (Some(span), None) = (attrs.assigned, attrs.id) {
-        blame(
+        errors.at_span(
             span,
             "`assigned` belongs to `id`\nhelp: write `#[upsert(id, assigned)]`",
-            errors,
         );
     }
     let role = first.map_or(Role::Plain, |(_, _, role)| role);
     if let Some(span) = attrs.trim
         && matches!(role, Role::Id | Role::ReadOnly | Role::Touch)
     {
-        blame(
+        errors.at_span(
             span,
             "`trim` has no meaning here: the database makes this column's value\nhelp: remove it",
-            errors,
         );
     }
     role
@@ -73,10 +71,9 @@ pub(crate) fn skipped(attrs: &FieldAttrs, errors: &mut Errors) {
         attrs.touch,
     ];
     for span in options.into_iter().flatten() {
-        blame(
+        errors.at_span(
             span,
             "this field is no column: it is marked `#[sqlx(skip)]`\nhelp: remove one of them",
-            errors,
         );
     }
 }
@@ -94,11 +91,7 @@ pub(crate) fn id(
         .filter_map(|(place, attrs)| Some((place, attrs.id?)));
     if let Some((place, _)) = marked.next() {
         for (_, span) in marked {
-            blame(
-                span,
-                "a model has one `id`\nhelp: a primary key of several columns is not supported; mark a single one",
-                errors,
-            );
+            errors.at_span(span, "a model has one `id`\nhelp: a primary key of several columns is not supported; mark a single one");
         }
         return place;
     }
@@ -118,14 +111,29 @@ pub(crate) fn id(
     place
 }
 
+/// A model says how its records are found. A `lookup` in the wrong place has been reported there.
+pub(crate) fn has_lookups(
+    model: &Ident,
+    attrs: &StructAttrs,
+    fields: &Fields,
+    errors: &mut Errors,
+) {
+    if attrs.lookups.is_none() && !fields.attrs.iter().any(|field| field.has_lookup) {
+        errors.at(
+            model,
+            format!("no look-up on `{model}`\nhelp: say by which fields a record is found, in order: `#[lookup(remote_id, slug)]`"),
+        );
+    }
+}
+
 /// A key's field is a column that the program writes: only such a value is known before the row is. Returns its place.
 pub(crate) fn key_field(
     model: &Ident,
     field: &Ident,
-    fields: &ModelFields,
+    fields: &Fields,
     errors: &mut Errors,
 ) -> Option<usize> {
-    let ModelFields {
+    let Fields {
         columns, skipped, ..
     } = fields;
     let Name { text, .. } = Name::new(field);
@@ -181,18 +189,13 @@ pub(crate) fn key(key: &KeyAttr, places: &[usize], earlier: &[Lookup], errors: &
         );
     }
     if let (Some(span), [field]) = (key.tuple, &key.fields[..]) {
-        blame(
+        errors.at_span(
             span,
             format!("a tuple of one field is that field\nhelp: write `{field}`"),
-            errors,
         );
     }
     if let (Some(span), true) = (key.unclaimed, earlier.is_empty()) {
-        blame(
-            span,
-            "`unclaimed` has no meaning on the first look-up: no earlier key can claim the row\nhelp: remove it",
-            errors,
-        );
+        errors.at_span(span, "`unclaimed` has no meaning on the first look-up: no earlier key can claim the row\nhelp: remove it");
     }
 }
 

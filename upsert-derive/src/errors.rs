@@ -1,6 +1,7 @@
 use std::fmt::Display;
 use std::thread;
 
+use proc_macro2::Span;
 use quote::ToTokens;
 
 /// Every mistake of one input, so that one compile shows them all.
@@ -14,6 +15,11 @@ impl Errors {
     /// Blames `tokens`: the smallest that the user would change.
     pub(crate) fn at(&mut self, tokens: impl ToTokens, message: impl Display) {
         self.push(syn::Error::new_spanned(tokens, message));
+    }
+
+    /// Blames an option, by the place where it was written.
+    pub(crate) fn at_span(&mut self, span: Span, message: impl Display) {
+        self.push(syn::Error::new(span, message));
     }
 
     pub(crate) fn push(&mut self, error: syn::Error) {

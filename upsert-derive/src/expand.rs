@@ -1,8 +1,10 @@
 //! The model to tokens: data and calls. One generated thing a file.
 
-use proc_macro2::{Ident, TokenStream};
-use quote::{format_ident, quote};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+use syn::spanned::Spanned;
 
+use crate::column::Column;
 use crate::model::Model;
 
 mod changes;
@@ -53,4 +55,21 @@ pub(crate) fn new_ident(model: &Model) -> Ident {
 /// `TaxonomyChanges`
 pub(crate) fn changes_ident(model: &Model) -> Ident {
     format_ident!("{}Changes", model.ident)
+}
+
+/// Whether the key's value in `of` is blank. A type of which that is not known is blamed at the field.
+fn is_blank(column: &Column, of: &TokenStream) -> TokenStream {
+    let name = &column.name.ident;
+    quote_spanned! { span_of(column) => (&&&&_rt::Probe(&#of.#name)).is_blank_key() }
+}
+
+/// Trims the field in `of`. A type that cannot be trimmed is blamed at the field.
+fn trim(column: &Column, of: &TokenStream) -> TokenStream {
+    let name = &column.name.ident;
+    quote_spanned! { span_of(column) => _rt::Trim::trim(&mut #of.#name); }
+}
+
+/// The place of the field's type, with the names of generated code: a type may come out of another macro.
+fn span_of(column: &Column) -> Span {
+    Span::call_site().located_at(column.ty.span())
 }

@@ -3,6 +3,7 @@
 
 mod attr;
 mod check;
+mod column;
 mod derive;
 mod errors;
 mod expand;

@@ -1,13 +1,11 @@
 //! The validated model. What cannot be written down here cannot be expanded.
 
-use proc_macro2::{Ident, Span};
-use syn::{
-    Data, DeriveInput, Fields, FieldsNamed, GenericArgument, LitStr, Path, PathArguments, Type,
-    Visibility, parse_quote,
-};
+use proc_macro2::Ident;
+use syn::{Data, DeriveInput, LitStr, Path, Visibility, parse_quote};
 
-use crate::attr::{FieldAttrs, KeyAttr, StructAttrs};
+use crate::attr::StructAttrs;
 use crate::check;
+use crate::column::{Column, Fields, Role};
 use crate::errors::Errors;
 use crate::name::Name;
 use crate::rename::Rule;
@@ -30,33 +28,6 @@ pub(crate) struct Model {
     pub(crate) table: Table,
 }
 
-/// A field that is a column.
-pub(crate) struct Column {
-    pub(crate) name: Name,
-    pub(crate) ty: Type,
-    pub(crate) role: Role,
-    pub(crate) trim: bool,
-    /// Whether a look-up uses it.
-    pub(crate) is_key: bool,
-}
-
-/// Who writes a column, and when.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Role {
-    /// The primary key, made by the database.
-    Id,
-    /// The primary key, made by the program.
-    AssignedId,
-    /// Written on create and on update.
-    Plain,
-    /// Written on create.
-    CreateOnly,
-    /// Never written.
-    ReadOnly,
-    /// Set by the database's clock on create and on every real change.
-    Touch,
-}
-
 /// A key by which a record may be found.
 pub(crate) struct Lookup {
     /// `slug`, or `(site_id, slug)`.
@@ -73,7 +44,7 @@ impl Model {
             errors.at(&input.ident, "a model is a struct with named fields");
             return None;
         };
-        let Fields::Named(fields) = &data.fields else {
+        let syn::Fields::Named(fields) = &data.fields else {
             errors.at(
                 &input.ident,
                 "a model is a struct with named fields\nhelp: the names are the columns",
@@ -92,10 +63,10 @@ impl Model {
             .rename_all
             .as_ref()
             .and_then(|rule| Rule::parse(rule, errors));
-        let mut fields = ModelFields::parse(fields, rename_all, errors);
+        let mut fields = Fields::parse(fields, rename_all, errors);
         let id = check::id(&input.ident, &mut fields.columns, &fields.attrs, errors);
-        let lookups = lookups(input, attrs.lookups, &fields, errors);
-        let ModelFields {
+        let lookups = lookups(&input.ident, &attrs, &fields, errors);
+        let Fields {
             mut columns,
             names,
             skipped,
@@ -164,95 +135,6 @@ impl Model {
     }
 }
 
-/// The fields of the struct, sorted into columns and others.
-pub(crate) struct ModelFields {
-    pub(crate) columns: Vec<Column>,
-    /// For each column its name in the database.
-    names: Vec<String>,
-    /// For each column what was written above it.
-    attrs: Vec<FieldAttrs>,
-    pub(crate) skipped: Vec<Name>,
-}
-
-impl ModelFields {
-    fn parse(fields: &FieldsNamed, rename_all: Option<Rule>, errors: &mut Errors) -> Self {
-        let mut this = Self {
-            columns: Vec::new(),
-            names: Vec::new(),
-            attrs: Vec::new(),
-            skipped: Vec::new(),
-        };
-        for field in &fields.named {
-            let Some(ident) = &field.ident else { continue };
-            let name = Name::new(ident);
-            let attrs = FieldAttrs::parse(&field.attrs, errors);
-            if let Some((_, value)) = &field.default {
-                errors.at(value, "a default value has no meaning here\nhelp: creating data has a field for each column; remove it");
-            }
-            if attrs.skip.is_some() {
-                check::skipped(&attrs, errors);
-                this.skipped.push(name);
-                continue;
-            }
-            this.names.push(match (&attrs.rename, rename_all) {
-                (Some(column), _) => column.value(),
-                (None, Some(rule)) => rule.apply(&name.text),
-                (None, None) => name.text.clone(),
-            });
-            this.columns.push(Column {
-                name,
-                ty: field.ty.clone(),
-                role: check::role(&attrs, errors),
-                trim: attrs.trim.is_some(),
-                is_key: false,
-            });
-            this.attrs.push(attrs);
-        }
-        this
-    }
-}
-
-impl Column {
-    /// Whether the field's type is written as an `Option`.
-    pub(crate) fn is_optional(&self) -> bool {
-        last_segment(&self.ty)
-            .is_some_and(|(name, argument)| name == "Option" && argument.is_some())
-    }
-
-    /// Whether the field's type is owned text, which setters take as `impl Into<..>`.
-    pub(crate) fn is_text(&self) -> bool {
-        last_segment(&self.ty).is_some_and(|(name, argument)| {
-            name == "String"
-                || (matches!(&*name, "Box" | "Arc" | "Rc" | "Cow")
-                    && argument
-                        .and_then(last_segment)
-                        .is_some_and(|(name, _)| name == "str"))
-        })
-    }
-}
-
-/// The last name of a type's path and the type behind it in angle brackets. Macros wrap types in invisible groups.
-fn last_segment(ty: &Type) -> Option<(String, Option<&Type>)> {
-    match ty {
-        Type::Group(group) => last_segment(&group.elem),
-        Type::Paren(paren) => last_segment(&paren.elem),
-        Type::Path(path) => {
-            let segment = path.path.segments.last()?;
-            let argument = match &segment.arguments {
-                PathArguments::AngleBracketed(arguments) => {
-                    arguments.args.iter().find_map(|argument| match argument {
-                        GenericArgument::Type(ty) => Some(ty),
-                        _ => None,
-                    })
-                }
-                _ => None,
-            };
-            Some((segment.ident.to_string(), argument))
-        }
-        _ => None,
-    }
-}
-
 fn places(columns: &[Column], is: impl Fn(Role) -> bool) -> Vec<usize> {
     (0..columns.len())
         .filter(|&place| is(columns[place].role))
@@ -260,26 +142,17 @@ fn places(columns: &[Column], is: impl Fn(Role) -> bool) -> Vec<usize> {
 }
 
 fn lookups(
-    input: &DeriveInput,
-    keys: Option<Vec<KeyAttr>>,
-    fields: &ModelFields,
+    model: &Ident,
+    attrs: &StructAttrs,
+    fields: &Fields,
     errors: &mut Errors,
 ) -> Vec<Lookup> {
-    let Some(keys) = keys else {
-        errors.at(
-            &input.ident,
-            format!(
-                "no look-up on `{}`\nhelp: say by which fields a record is found, in order: `#[lookup(remote_id, slug)]`",
-                input.ident
-            ),
-        );
-        return Vec::new();
-    };
+    check::has_lookups(model, attrs, fields, errors);
     let mut lookups: Vec<Lookup> = Vec::new();
-    for key in keys {
+    for key in attrs.lookups.iter().flatten() {
         let mut places = Vec::new();
         for field in &key.fields {
-            if let Some(place) = check::key_field(&input.ident, field, fields, errors) {
+            if let Some(place) = check::key_field(model, field, fields, errors) {
                 if places.contains(&place) {
                     errors.at(field, format!("`{field}` is in this key twice"));
                 } else {
@@ -298,7 +171,7 @@ fn lookups(
             [name] => (*name).to_owned(),
             _ => format!("({})", names.join(", ")),
         };
-        check::key(&key, &places, &lookups, errors);
+        check::key(key, &places, &lookups, errors);
         lookups.push(Lookup {
             name,
             columns: places,
@@ -319,9 +192,4 @@ fn table_path(table: &LitStr, errors: &mut Errors) -> Vec<String> {
         errors.at(table, "not a table's name\nhelp: write `table = \"taxonomy\"` or `table = \"schema.taxonomy\"`");
     }
     path
-}
-
-/// The place to blame for an option: where it was written.
-pub(crate) fn blame(span: Span, message: impl std::fmt::Display, errors: &mut Errors) {
-    errors.push(syn::Error::new(span, message));
 }

@@ -5,8 +5,8 @@ use crate::backend::{Backend, Cause, Mismatch};
 /// What can go wrong, one variant a cause.
 ///
 /// Neither `Display` nor `Debug` show a value of a record: they name models, look-ups, columns, constraints and types. The
-/// driver's own error is the [`source`](std::error::Error::source); it may quote values (MySQL's does for a duplicate key),
-/// so think before you log it.
+/// driver's own error is the [`source`](std::error::Error::source), which may quote values (MySQL's does for a duplicate key).
+/// What prints the chain of sources prints it too: `{:#}` and `{:?}` of anyhow's and eyre's errors do, `{error}` does not.
 ///
 /// In a transaction of the caller's, every error but [`Error::TransactionLost`] leaves the transaction as it was before the
 /// call, apart from locks on SQLite and MySQL, which stay until it ends.

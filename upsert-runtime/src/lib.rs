@@ -87,3 +87,8 @@ pub use self::model::{LockedUpsert, Stored};
 pub use self::retry::Retry;
 pub use self::transaction::{Begin, InTransaction, Lent, Transaction, begin};
 pub use self::upsert::{Outcome, Upsert, Upserted};
+
+/// The README's examples, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -40,6 +40,14 @@ use crate::upsert::Upsert;
 /// | `#[sqlx(rename = "page_title")]` | the column's name |
 /// | `#[sqlx(skip)]` | no column: filled with `Default::default()` |
 ///
+/// # Blank keys
+///
+/// A key column that is NULL, empty or only white space identifies no record: a look-up with such a column in it is not asked,
+/// and a stored key is not erased by it. When the row is created, a blank key in an `Option` field is stored as NULL; in any
+/// other field it is stored as it is, so that a unique index lets only one such row in. See [`Key`](crate::Key).
+///
+/// # Types
+///
 /// Every column that is written needs a type that is `Clone`, `Debug` and `PartialEq`, and that sqlx can both bind and read.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a model",

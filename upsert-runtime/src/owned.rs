@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use sqlx::Pool;
 use sqlx_core::rt;
+use tracing::Span;
 
 use crate::backend::Backend;
 use crate::error::Error;
@@ -27,17 +28,18 @@ pub(crate) trait Work<DB: Backend>: Send {
     fn again(&mut self, error: &Error) -> bool;
 }
 
-/// Does `work` in a transaction of its own. Returns its output and the number of attempts.
+/// Does `work` in a transaction of its own. Notes the number of attempts in the current span.
 pub(crate) async fn run<DB: Backend, W: Work<DB>>(
     pool: &Pool<DB>,
     retry: Retry,
     work: &mut W,
-) -> Result<(W::Output, u32), Error> {
+) -> Result<W::Output, Error> {
     let started = Instant::now();
     let mut attempt = 1;
     loop {
+        Span::current().record("attempts", attempt);
         let error = match in_transaction(pool, deadline(started, retry.limit()), work).await {
-            Ok(output) => return Ok((output, attempt)),
+            Ok(output) => return Ok(output),
             Err(error) => error,
         };
         let lost_race = work.again(&error);

@@ -2,8 +2,8 @@ use std::fmt::{self, Debug, Formatter};
 use std::mem;
 
 use sqlx::Pool;
+use tracing::Instrument;
 use tracing::field::Empty;
-use tracing::{Instrument, Span};
 
 use crate::backend::Backend;
 use crate::error::{Error, Operation};
@@ -68,6 +68,9 @@ impl<M: LockedUpsert> Upsert<M> {
     /// again, within the bounds of [`retry`](Self::retry). Dropped in flight, it leaves no lock and no open transaction behind;
     /// whether the row is written is then open.
     ///
+    /// A server that cannot be reached is not asked again by [`retry`](Self::retry): sqlx's pool does so itself, until its
+    /// `acquire_timeout` (30 s by default), and what comes out is [`Error::Database`] with the text of a time-out.
+    ///
     /// # Errors
     ///
     /// [`Error::NoUsableKey`], [`Error::Ambiguous`], [`Error::IdentityConflict`], [`Error::Conflict`]: the record does not fit
@@ -81,15 +84,12 @@ impl<M: LockedUpsert> Upsert<M> {
     where
         M: Stored<DB>,
     {
-        let span = span::<M>();
-        async move {
+        let upsert = async move {
             let retry = self.retry;
             let mut chain = Chain::new(self)?;
-            let (upserted, attempts) = owned::run(pool, retry, &mut chain).await?;
-            upserted.record(attempts);
-            Ok(upserted)
-        }
-        .instrument(span)
+            owned::run(pool, retry, &mut chain).await
+        };
+        traced::<M>(upsert)
     }
 
     /// Runs in the caller's transaction, which may be one of [`begin`](crate::begin) or sqlx's own. The row stays locked until
@@ -114,14 +114,11 @@ impl<M: LockedUpsert> Upsert<M> {
     where
         M: Stored<T::Database>,
     {
-        let span = span::<M>();
-        async move {
+        let upsert = async move {
             let mut chain = Chain::new(self)?;
-            let upserted = savepoint::run_in(tx.lend(), &mut chain).await?;
-            upserted.record(1);
-            Ok(upserted)
-        }
-        .instrument(span)
+            savepoint::run_in(tx.lend(), &mut chain).await
+        };
+        traced::<M>(upsert)
     }
 }
 
@@ -150,19 +147,6 @@ impl<M> Upserted<M> {
     pub fn into_pair(self) -> (M, bool) {
         (self.row, self.outcome == Outcome::Created)
     }
-
-    /// Notes the outcome in the current span: names only.
-    fn record(&self, attempts: u32) {
-        let span = Span::current();
-        let (outcome, matched_by) = match self.outcome {
-            Outcome::Created => ("created", None),
-            Outcome::Updated { matched_by, .. } => ("updated", Some(matched_by)),
-            Outcome::Unchanged { matched_by } => ("unchanged", Some(matched_by)),
-        };
-        span.record("outcome", outcome)
-            .record("matched_by", matched_by)
-            .record("attempts", attempts);
-    }
 }
 
 /// What an upsert did.
@@ -184,14 +168,27 @@ pub enum Outcome {
     },
 }
 
-fn span<M: LockedUpsert>() -> Span {
-    tracing::debug_span!(
+/// An upsert in a span that tells its outcome: names and numbers only, never a value.
+async fn traced<M: LockedUpsert>(
+    upsert: impl Future<Output = Result<Upserted<M>, Error>>,
+) -> Result<Upserted<M>, Error> {
+    let span = tracing::debug_span!(
         "upsert",
         model = M::MODEL.name,
         outcome = Empty,
         matched_by = Empty,
         attempts = Empty
-    )
+    );
+    let result = upsert.instrument(span.clone()).await;
+    let (outcome, matched_by) = match result.as_ref().map(|done| &done.outcome) {
+        Ok(Outcome::Created) => ("created", None),
+        Ok(Outcome::Updated { matched_by, .. }) => ("updated", Some(*matched_by)),
+        Ok(Outcome::Unchanged { matched_by }) => ("unchanged", Some(*matched_by)),
+        Err(_) => ("failed", None),
+    };
+    span.record("outcome", outcome)
+        .record("matched_by", matched_by);
+    result
 }
 
 /// The record as work: look up, then update or create.

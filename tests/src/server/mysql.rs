@@ -1,6 +1,7 @@
 use super::{Server, binary, command_of, folder_of, free_port, output, start as start_server};
 
 const USER: &str = "mysql";
+const SIGNAL: &str = "TERM";
 
 /// Starts a private MariaDB server, as the user `mysql` if this program runs as root.
 pub(crate) fn start() -> Result<Server, String> {
@@ -10,7 +11,7 @@ pub(crate) fn start() -> Result<Server, String> {
     let mariadbd = binary(&["mariadbd"], &folders).ok_or(missing)?;
     let folder = folder_of(USER)?;
     let data = format!("--datadir={}", folder.path().join("data").display());
-    let mut command = command_of(USER, &install, folder.path());
+    let mut command = command_of(USER, &install, SIGNAL);
     output(command.args([
         "--no-defaults",
         &data,
@@ -18,7 +19,7 @@ pub(crate) fn start() -> Result<Server, String> {
         "--skip-test-db",
     ]))?;
     let port = free_port()?;
-    let mut command = command_of(USER, &mariadbd, folder.path());
+    let mut command = command_of(USER, &mariadbd, SIGNAL);
     command.args([
         "--no-defaults",
         &data,
@@ -31,6 +32,7 @@ pub(crate) fn start() -> Result<Server, String> {
     ]);
     start_server(
         &mut command,
+        SIGNAL,
         folder,
         port,
         format!("mysql://root@127.0.0.1:{port}/mysql"),

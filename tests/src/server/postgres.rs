@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use super::{Server, binary, command_of, folder_of, free_port, output, start as start_server};
 
 const USER: &str = "postgres";
+const SIGNAL: &str = "INT";
 
 /// Starts a private server, as the user `postgres` if this program runs as root, which PostgreSQL refuses to run as.
 pub(crate) fn start() -> Result<Server, String> {
@@ -14,7 +15,7 @@ pub(crate) fn start() -> Result<Server, String> {
     let folder = folder_of(USER)?;
     let data = folder.path().join("data");
     output(
-        command_of(USER, &initdb, folder.path())
+        command_of(USER, &initdb, SIGNAL)
             .arg("-D")
             .arg(&data)
             .args([
@@ -29,7 +30,7 @@ pub(crate) fn start() -> Result<Server, String> {
             ]),
     )?;
     let port = free_port()?;
-    let mut command = command_of(USER, &postgres, folder.path());
+    let mut command = command_of(USER, &postgres, SIGNAL);
     command.arg("-D").arg(&data);
     for setting in [
         "listen_addresses=127.0.0.1",
@@ -44,6 +45,7 @@ pub(crate) fn start() -> Result<Server, String> {
     }
     start_server(
         &mut command,
+        SIGNAL,
         folder,
         port,
         format!("postgres://postgres@127.0.0.1:{port}/postgres"),

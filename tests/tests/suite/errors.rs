@@ -229,8 +229,8 @@ async fn no_value_in_errors_or_logs(db: Db) {
             .run(&db.pool)
             .await
             .unwrap_err();
-        let long = secret("b", "b").named(&"SECRET".repeat(10));
-        let refused = Taxonomy::upsert(long).run(&db.pool).await.unwrap_err();
+        let too_long = secret("b", "b").named(&"SECRET".repeat(10));
+        let refused = Taxonomy::upsert(too_long).run(&db.pool).await.unwrap_err();
         db.run("ALTER TABLE taxonomy RENAME TO other").await;
         let missing = Taxonomy::upsert(secret("b", "b"))
             .run(&db.pool)

@@ -1,5 +1,7 @@
 //! The suite: one source, compiled for each database.
 
+#![allow(clippy::unwrap_used)] // `allow-unwrap-in-tests` knows the standard harness only
+
 use upsert_tests::Suite;
 
 use crate::Sqlx;
@@ -20,6 +22,7 @@ mod keys;
 mod models;
 mod names;
 mod races;
+mod real_data;
 mod transactions;
 mod writes;
 
@@ -30,6 +33,7 @@ pub(crate) fn tests() -> Suite<Sqlx> {
     keys::add(&mut suite);
     names::add(&mut suite);
     races::add(&mut suite);
+    real_data::add(&mut suite);
     transactions::add(&mut suite);
     writes::add(&mut suite);
     suite

@@ -1,8 +1,9 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::{changes_ident, new_ident};
-use crate::model::{Column, Model};
+use super::{changes_ident, is_blank, new_ident};
+use crate::column::Column;
+use crate::model::Model;
 use crate::sql::{Dialect, Sql};
 
 /// ```ignore
@@ -23,8 +24,10 @@ pub(super) fn changes(model: &Model) -> TokenStream {
         let (name, ty) = (&column.name.ident, &column.ty);
         quote! { #name: #krate::__private::Change<#ty> }
     });
+    // A field named `new` has been reported; its setter would be reported again.
     let setters = model
         .updated()
+        .filter(|(_, column)| column.name.text != "new")
         .map(|(place, column)| setter(model, column, &model.table.columns[place]));
     quote! {
         #[doc = #doc]
@@ -83,7 +86,8 @@ pub(super) fn from_new(model: &Model) -> TokenStream {
     let fields = model.updated().map(|(_, column)| {
         let name = &column.name.ident;
         if column.is_key {
-            quote! { #name: _rt::Change::set_unless((&&&&_rt::Probe(&__new.#name)).is_blank_key(), __new.#name) }
+            let is_blank = is_blank(column, &quote! { __new });
+            quote! { #name: _rt::Change::set_unless(#is_blank, __new.#name) }
         } else {
             quote! { #name: _rt::Change::Set(__new.#name) }
         }

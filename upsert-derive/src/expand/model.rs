@@ -1,8 +1,9 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::{changes_ident, new_ident};
-use crate::model::{Column, Lookup, Model};
+use super::{changes_ident, is_blank, new_ident, trim};
+use crate::column::Column;
+use crate::model::{Lookup, Model};
 use crate::sql::{Dialect, Sql};
 
 /// ```ignore
@@ -18,15 +19,10 @@ pub(super) fn locked_upsert(model: &Model) -> TokenStream {
     let (new, changes) = (new_ident(model), changes_ident(model));
     let data = data(model);
     let normalize = model.created().map(|(_, column)| normalize(column));
-    let normalize_changes = model
-        .updated()
-        .filter(|(_, column)| column.trim)
-        .map(|(_, column)| {
-            let name = &column.name.ident;
-            quote! { _rt::Trim::trim(&mut __changes.#name); }
-        });
-    let new_is_blank = is_blank(model, &quote! { __new });
-    let is_blank = is_blank(model, &quote! { self });
+    let trimmed = model.updated().filter(|(_, column)| column.trim);
+    let normalize_changes = trimmed.map(|(_, column)| trim(column, &quote! { __changes }));
+    let new_is_blank = match_blank(model, &quote! { __new });
+    let is_blank = match_blank(model, &quote! { self });
     let differs = model.updated().map(|(place, column)| {
         let name = &column.name.ident;
         quote! { #place => __changes.#name.differs(&self.#name) }
@@ -69,22 +65,22 @@ pub(super) fn locked_upsert(model: &Model) -> TokenStream {
 /// What is done to a field of creating data before it is looked up or stored.
 fn normalize(column: &Column) -> TokenStream {
     let name = &column.name.ident;
-    let trim = column
-        .trim
-        .then(|| quote! { _rt::Trim::trim(&mut __new.#name); });
+    let new = quote! { __new };
+    let trim = column.trim.then(|| trim(column, &new));
     let null = (column.is_key && column.is_optional()).then(|| {
+        let is_blank = is_blank(column, &new);
         quote! {
-            let __is_blank = (&&&&_rt::Probe(&__new.#name)).is_blank_key();
+            let __is_blank = #is_blank;
             _rt::null_if_blank(&mut __new.#name, __is_blank);
         }
     });
     quote! { #trim #null }
 }
 
-fn is_blank(model: &Model, of: &TokenStream) -> TokenStream {
+fn match_blank(model: &Model, of: &TokenStream) -> TokenStream {
     let arms = model.keys().map(|(place, column)| {
-        let name = &column.name.ident;
-        quote! { #place => (&&&&_rt::Probe(&#of.#name)).is_blank_key() }
+        let is_blank = is_blank(column, of);
+        quote! { #place => #is_blank }
     });
     quote! {
         match __column {

@@ -2,7 +2,8 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use super::new_ident;
-use crate::model::{Column, Model, Role};
+use crate::column::{Column, Role};
+use crate::model::Model;
 use crate::sql::{Dialect, Sql};
 
 /// ```ignore

@@ -1,8 +1,7 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
-use syn::spanned::Spanned;
 
-use super::{changes_ident, new_ident};
+use super::{changes_ident, new_ident, span_of};
 use crate::model::Model;
 
 /// ```ignore
@@ -20,7 +19,7 @@ pub(super) fn stored(model: &Model) -> TokenStream {
     let (new, changes) = (new_ident(model), changes_ident(model));
     let bounds = model.columns.iter().map(|column| {
         let ty = &column.ty;
-        quote_spanned! { ty.span() => #ty: _rt::Column<__DB> }
+        quote_spanned! { span_of(column) => #ty: _rt::Column<__DB> }
     });
     let decoded = model.columns.iter().enumerate().map(|(place, column)| {
         let (name, ty) = (&column.name.ident, &column.ty);

@@ -48,7 +48,8 @@ impl Backend for Postgres {
             Some("40001") => Cause::Serialization,
             Some("55P03") => Cause::LockTimeout,
             Some("25P01" | "25P02") => Cause::TransactionGone,
-            Some("57P01" | "57P02" | "57P03") => Cause::ConnectionLost,
+            // the server shuts down or the session is ended; a session was idle for too long
+            Some("57P01" | "57P02" | "57P03" | "57P05" | "25P03") => Cause::ConnectionLost,
             Some(code) if code.starts_with("08") => Cause::ConnectionLost,
             _ => Cause::Other,
         }

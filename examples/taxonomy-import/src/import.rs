@@ -1,0 +1,149 @@
+//! The loop: each line becomes a record, and each record is stored.
+
+use std::io::{self, Write};
+use std::time::Instant;
+
+use anyhow::{Context, anyhow};
+use indicatif::{ProgressBar, ProgressStyle};
+use sqlx::Pool;
+use upsert_runtime::{Backend, Error, LockedUpsert, Operation, Outcome, Stored, Transaction};
+
+use crate::model::{Record, Taxonomy};
+use crate::report::Report;
+use crate::source::Source;
+
+/// Where records go.
+enum Store<'p, DB: Backend> {
+    /// Each in a transaction of its own.
+    Pool(&'p Pool<DB>),
+    /// All in one, which is rolled back: a dry run.
+    DryRun(Transaction<DB>),
+}
+
+impl<DB: Backend> Store<'_, DB>
+where
+    Taxonomy: Stored<DB>,
+{
+    async fn put(&mut self, record: Record) -> Result<Outcome, Error> {
+        let upsert = Taxonomy::upsert(record);
+        let done = match self {
+            Self::Pool(pool) => upsert.run(pool).await?,
+            Self::DryRun(tx) => upsert.run_in(tx).await?,
+        };
+        Ok(done.outcome)
+    }
+}
+
+/// An import under way.
+pub(crate) struct Import<'p, DB: Backend> {
+    store: Store<'p, DB>,
+    reports: Vec<Report>,
+}
+
+impl<'p, DB: Backend> Import<'p, DB>
+where
+    Taxonomy: Stored<DB>,
+{
+    /// Begins an import, of which nothing stays if it is a dry run.
+    pub(crate) async fn begin(pool: &'p Pool<DB>, dry_run: bool) -> anyhow::Result<Self> {
+        let store = if dry_run {
+            Store::DryRun(
+                upsert_runtime::begin(pool)
+                    .await
+                    .map_err(|error| told(&error))?,
+            )
+        } else {
+            Store::Pool(pool)
+        };
+        Ok(Self {
+            store,
+            reports: Vec::new(),
+        })
+    }
+
+    /// Stores the records of a file. The error is one after which no other record could be stored either.
+    pub(crate) async fn file(&mut self, mut source: Source) -> anyhow::Result<()> {
+        let started = Instant::now();
+        let bar = progress_bar(&source)?;
+        let mut report = Report::of(source.name.clone());
+        let stopped = self.lines(&mut source, &mut report, &bar).await;
+        bar.finish_and_clear();
+        report.seconds = started.elapsed();
+        self.reports.push(report);
+        stopped
+    }
+
+    async fn lines(
+        &mut self,
+        source: &mut Source,
+        report: &mut Report,
+        bar: &ProgressBar,
+    ) -> anyhow::Result<()> {
+        loop {
+            let line = source.next_line();
+            let line = line.with_context(|| format!("{} cannot be read", report.file))?;
+            let Some((text, bytes)) = line else {
+                return Ok(());
+            };
+            if !text.is_empty() {
+                let cause = match Record::parse(text) {
+                    Err(cause) => Some(cause),
+                    Ok(record) => match self.store.put(record).await {
+                        Ok(outcome) => {
+                            report.count(&outcome);
+                            None
+                        }
+                        Err(error) if is_no_records(&error) => {
+                            let at = format!("stopped at {}:{}", report.file, source.line);
+                            return Err(told(&error).context(at));
+                        }
+                        Err(error) => Some(error.to_string()),
+                    },
+                };
+                if let Some(cause) = cause {
+                    report.count_failed();
+                    // The bar is put aside for the line. Not `println`, which is silent where the bar is hidden.
+                    bar.suspend(|| {
+                        let _ = writeln!(io::stderr(), "{}:{}: {cause}", report.file, source.line);
+                    });
+                }
+            }
+            bar.inc(bytes);
+        }
+    }
+
+    /// Ends the import; what was done with each file.
+    pub(crate) async fn end(self) -> Vec<Report> {
+        if let Store::DryRun(tx) = self.store {
+            // It fails only if the connection is lost, and then the server rolls back.
+            let _ = tx.rollback().await;
+        }
+        self.reports
+    }
+}
+
+/// Whether the error would meet every other record too.
+fn is_no_records(error: &Error) -> bool {
+    match error {
+        Error::TransactionLost { .. } | Error::CommitUnknown { .. } | Error::Exhausted { .. } => {
+            true
+        }
+        Error::Database { at, .. } | Error::LockTimeout { at, .. } => {
+            matches!(at.operation, Operation::Connect | Operation::Begin)
+        }
+        _ => false,
+    }
+}
+
+/// The error without its source: the driver's own text may quote values.
+fn told(error: &Error) -> anyhow::Error {
+    anyhow!("{error}")
+}
+
+/// How much of the file is read; nothing is drawn where stderr is no terminal.
+fn progress_bar(source: &Source) -> anyhow::Result<ProgressBar> {
+    let style = ProgressStyle::with_template("{msg} {wide_bar} {percent:>3} %")?;
+    Ok(ProgressBar::new(source.len)
+        .with_style(style)
+        .with_message(source.name.clone()))
+}

@@ -1,0 +1,109 @@
+//! What was done with each file, and how it is told.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use anyhow::Context;
+use comfy_table::{CellAlignment, Table, presets};
+use serde::Serialize;
+use upsert_runtime::Outcome;
+
+/// What was done with the records of a file.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    pub(crate) file: String,
+    /// Lines that are not blank: the sum of the four below.
+    pub(crate) records: u64,
+    pub(crate) created: u64,
+    pub(crate) updated: u64,
+    pub(crate) unchanged: u64,
+    pub(crate) failed: u64,
+    #[serde(serialize_with = "as_seconds")]
+    pub(crate) seconds: Duration,
+}
+
+impl Report {
+    /// The report of a file of which nothing was read yet.
+    pub(crate) fn of(file: String) -> Self {
+        Self {
+            file,
+            records: 0,
+            created: 0,
+            updated: 0,
+            unchanged: 0,
+            failed: 0,
+            seconds: Duration::ZERO,
+        }
+    }
+
+    /// Counts a record that is stored.
+    pub(crate) fn count(&mut self, outcome: &Outcome) {
+        self.records += 1;
+        match outcome {
+            Outcome::Created => self.created += 1,
+            Outcome::Updated { .. } => self.updated += 1,
+            Outcome::Unchanged { .. } => self.unchanged += 1,
+        }
+    }
+
+    /// Counts a record that could not be read or stored.
+    pub(crate) fn count_failed(&mut self) {
+        self.records += 1;
+        self.failed += 1;
+    }
+}
+
+/// Prints the reports to stdout: a table, or a JSON object a line.
+pub(crate) fn print(reports: &[Report], json: bool) -> anyhow::Result<()> {
+    let text = if json {
+        lines(reports)?
+    } else {
+        format!("{}\n", table(reports))
+    };
+    // Not `print!`, which panics where the reader is gone.
+    let mut out = io::stdout();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .context("the report cannot be written")
+}
+
+fn lines(reports: &[Report]) -> serde_json::Result<String> {
+    let lines = reports
+        .iter()
+        .map(|report| Ok(serde_json::to_string(report)? + "\n"));
+    lines.collect()
+}
+
+fn table(reports: &[Report]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header([
+        "file",
+        "records",
+        "created",
+        "updated",
+        "unchanged",
+        "failed",
+        "seconds",
+    ]);
+    for report in reports {
+        table.add_row([
+            report.file.clone(),
+            report.records.to_string(),
+            report.created.to_string(),
+            report.updated.to_string(),
+            report.unchanged.to_string(),
+            report.failed.to_string(),
+            format!("{:.2}", report.seconds.as_secs_f64()),
+        ]);
+    }
+    // All but the file are numbers.
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+/// Seconds, to the millisecond.
+fn as_seconds<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64((time.as_secs_f64() * 1000.0).round() / 1000.0)
+}

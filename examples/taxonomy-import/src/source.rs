@@ -1,0 +1,93 @@
+//! Where records come from: a file, or a version that is part of the program.
+
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader};
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+
+/// What the program imports if it is given no file.
+const EMBEDDED: [(&str, &[u8]); 3] = [
+    (
+        "emoji-2.4.4.jsonl",
+        include_bytes!("../data/emoji-2.4.4.jsonl"),
+    ),
+    (
+        "emoji-4.1.0.jsonl",
+        include_bytes!("../data/emoji-4.1.0.jsonl"),
+    ),
+    (
+        "emoji-7.0.2.jsonl",
+        include_bytes!("../data/emoji-7.0.2.jsonl"),
+    ),
+];
+
+/// What some editors write before the first line.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// An open file, read line by line.
+pub(crate) struct Source {
+    /// What messages call it.
+    pub(crate) name: String,
+    /// How many bytes it holds; 0 if nobody knows, as of a pipe.
+    pub(crate) len: u64,
+    /// The number of the line that was read last, from 1.
+    pub(crate) line: u64,
+    reader: Box<dyn BufRead>,
+    buffer: Vec<u8>,
+}
+
+impl Source {
+    fn new(name: String, len: u64, reader: Box<dyn BufRead>) -> Self {
+        Self {
+            name,
+            len,
+            line: 0,
+            reader,
+            buffer: Vec::new(),
+        }
+    }
+
+    /// The versions that are part of the program, the oldest first.
+    pub(crate) fn embedded() -> Vec<Self> {
+        let embedded = EMBEDDED.iter().map(|(name, bytes)| {
+            Self::new((*name).to_owned(), bytes.len() as u64, Box::new(*bytes))
+        });
+        embedded.collect()
+    }
+
+    /// Opens all files.
+    pub(crate) fn open_all(paths: &[PathBuf]) -> anyhow::Result<Vec<Self>> {
+        paths.iter().map(Self::open).collect()
+    }
+
+    fn open(path: &PathBuf) -> anyhow::Result<Self> {
+        let name = path.display().to_string();
+        let open = || -> io::Result<(fs::Metadata, File)> {
+            let file = File::open(path)?;
+            Ok((file.metadata()?, file))
+        };
+        let (metadata, file) = open().with_context(|| format!("{name} cannot be opened"))?;
+        // It can be opened on Unix, and only fails when it is read.
+        if metadata.is_dir() {
+            bail!("{name} cannot be opened: it is a directory");
+        }
+        let reader = Box::new(BufReader::new(file));
+        Ok(Self::new(name, metadata.len(), reader))
+    }
+
+    /// The next line and how many bytes it takes in the file; `None` at the end.
+    pub(crate) fn next_line(&mut self) -> io::Result<Option<(&[u8], u64)>> {
+        self.buffer.clear();
+        let read = self.reader.read_until(b'\n', &mut self.buffer)?;
+        if read == 0 {
+            return Ok(None);
+        }
+        self.line += 1;
+        let mut line = self.buffer.as_slice();
+        if self.line == 1 {
+            line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
+        }
+        Ok(Some((line.trim_ascii(), read as u64)))
+    }
+}

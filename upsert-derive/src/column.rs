@@ -1,0 +1,129 @@
+//! The fields of a model, and which of them are columns.
+
+use syn::{FieldsNamed, GenericArgument, PathArguments, Type};
+
+use crate::attr::FieldAttrs;
+use crate::check;
+use crate::errors::Errors;
+use crate::name::Name;
+use crate::rename::Rule;
+
+/// The fields of the struct, sorted into columns and others.
+pub(crate) struct Fields {
+    pub(crate) columns: Vec<Column>,
+    /// For each column its name in the database.
+    pub(crate) names: Vec<String>,
+    /// For each column what was written above it.
+    pub(crate) attrs: Vec<FieldAttrs>,
+    pub(crate) skipped: Vec<Name>,
+}
+
+impl Fields {
+    pub(crate) fn parse(
+        fields: &FieldsNamed,
+        rename_all: Option<Rule>,
+        errors: &mut Errors,
+    ) -> Self {
+        let mut this = Self {
+            columns: Vec::new(),
+            names: Vec::new(),
+            attrs: Vec::new(),
+            skipped: Vec::new(),
+        };
+        for field in &fields.named {
+            let Some(ident) = &field.ident else { continue };
+            let name = Name::new(ident);
+            let attrs = FieldAttrs::parse(&field.attrs, errors);
+            if let Some((_, value)) = &field.default {
+                errors.at(value, "a default value has no meaning here\nhelp: creating data has a field for each column; remove it");
+            }
+            if attrs.skip.is_some() {
+                check::skipped(&attrs, errors);
+                this.skipped.push(name);
+                continue;
+            }
+            this.names.push(match (&attrs.rename, rename_all) {
+                (Some(column), _) => column.value(),
+                (None, Some(rule)) => rule.apply(&name.text),
+                (None, None) => name.text.clone(),
+            });
+            this.columns.push(Column {
+                name,
+                ty: field.ty.clone(),
+                role: check::role(&attrs, errors),
+                trim: attrs.trim.is_some(),
+                is_key: false,
+            });
+            this.attrs.push(attrs);
+        }
+        this
+    }
+}
+
+/// A field that is a column.
+pub(crate) struct Column {
+    pub(crate) name: Name,
+    pub(crate) ty: Type,
+    pub(crate) role: Role,
+    pub(crate) trim: bool,
+    /// Whether a look-up uses it.
+    pub(crate) is_key: bool,
+}
+
+/// Who writes a column, and when.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Role {
+    /// The primary key, made by the database.
+    Id,
+    /// The primary key, made by the program.
+    AssignedId,
+    /// Written on create and on update.
+    Plain,
+    /// Written on create.
+    CreateOnly,
+    /// Never written.
+    ReadOnly,
+    /// Set by the database's clock on create and on every real change.
+    Touch,
+}
+
+impl Column {
+    /// Whether the field's type is written as an `Option`.
+    pub(crate) fn is_optional(&self) -> bool {
+        last_segment(&self.ty)
+            .is_some_and(|(name, argument)| name == "Option" && argument.is_some())
+    }
+
+    /// Whether the field's type is owned text, which setters take as `impl Into<..>`.
+    pub(crate) fn is_text(&self) -> bool {
+        last_segment(&self.ty).is_some_and(|(name, argument)| {
+            name == "String"
+                || (matches!(&*name, "Box" | "Arc" | "Rc" | "Cow")
+                    && argument
+                        .and_then(last_segment)
+                        .is_some_and(|(name, _)| name == "str"))
+        })
+    }
+}
+
+/// The last name of a type's path and the type behind it in angle brackets. Macros wrap types in invisible groups.
+fn last_segment(ty: &Type) -> Option<(String, Option<&Type>)> {
+    match ty {
+        Type::Group(group) => last_segment(&group.elem),
+        Type::Paren(paren) => last_segment(&paren.elem),
+        Type::Path(path) => {
+            let segment = path.path.segments.last()?;
+            let argument = match &segment.arguments {
+                PathArguments::AngleBracketed(arguments) => {
+                    arguments.args.iter().find_map(|argument| match argument {
+                        GenericArgument::Type(ty) => Some(ty),
+                        _ => None,
+                    })
+                }
+                _ => None,
+            };
+            Some((segment.ident.to_string(), argument))
+        }
+        _ => None,
+    }
+}
