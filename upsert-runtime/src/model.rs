@@ -210,7 +210,7 @@ impl Lookup {
     }
 }
 
-/// The texts of one dialect, written at compile time. [`crate::statement`] joins them where the shape is known only later.
+/// The texts of one dialect, written at compile time. The module `statement` joins them where the shape is known only later.
 #[derive(Debug)]
 pub struct Sql {
     /// For each look-up, the SELECT of at most two rows that match, without a lock clause.

@@ -6,12 +6,18 @@ use upsert_tests::Suite;
 
 use crate::Sqlx;
 
-/// Names the tests of a file; one that is left out is dead code, which the build warns of.
+/// Names the tests of a file, and the databases of those that make sense on some only. A test that is left out is dead code,
+/// which the build warns of.
 macro_rules! tests {
-    ($($name:ident),+ $(,)?) => {
+    ($($name:ident $(on [$($target:literal),+])?),+ $(,)?) => {
         pub(super) fn add(suite: &mut upsert_tests::Suite<crate::Sqlx>) {
             let file = module_path!().rsplit("::").next().unwrap_or_default();
-            $(suite.add(&format!("{file}::{}", stringify!($name)), $name);)+
+            $(
+                let targets: &[&str] = &[$($($target),+)?];
+                if targets.is_empty() || targets.contains(&<crate::Sqlx as upsert_tests::Target>::TARGET) {
+                    suite.add(&format!("{file}::{}", stringify!($name)), $name);
+                }
+            )+
         }
     };
 }
