@@ -14,6 +14,7 @@ tests![
     the_first_key_wins,
     a_fallback_takes_the_row_over,
     blank_keys_identify_nothing,
+    a_blank_key_that_cannot_be_null_identifies_nothing,
     a_blank_key_does_not_erase_a_stored_one,
     what_is_set_explicitly_is_written,
     blank_keys_are_stored_as_null_where_that_is_possible,
@@ -129,6 +130,18 @@ async fn blank_keys_identify_nothing(db: Db) {
             assert_eq!(done.row.remote_id, None);
         }
     }
+}
+
+async fn a_blank_key_that_cannot_be_null_identifies_nothing(db: Db) {
+    with_rows(&db, [record("r1", " ")]).await;
+    // Its slug is found in the table, but says nothing: the record is another one, which the unique index keeps out.
+    let get_or_create = TaxonomyChanges::new();
+    let error = Taxonomy::upsert(record("r2", " "))
+        .updating(get_or_create)
+        .run(&db.pool)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::Conflict { .. }), "{error}");
 }
 
 async fn a_blank_key_does_not_erase_a_stored_one(db: Db) {

@@ -13,6 +13,7 @@ use crate::{Db, Sqlx};
 tests![
     sixteen_callers_create_fifty_rows,
     half_of_the_callers_know_the_slug_only,
+    creators_of_different_records_do_not_meet,
     nothing_is_left_out_after_a_wait,
     renamed_while_waiting,
     renamed_and_replaced_while_waiting,
@@ -126,6 +127,31 @@ async fn half_of_the_callers_know_the_slug_only(db: Db) {
             .await,
         50
     );
+}
+
+async fn creators_of_different_records_do_not_meet(db: Db) {
+    // No gap is locked around a key that is not there: a deadlock would be an error here, as nothing is tried again.
+    with_rows(&db, []).await;
+    let mut callers = JoinSet::new();
+    for caller in 0..16 {
+        let pool = db.pool.clone();
+        callers.spawn(async move {
+            for n in 0..30 {
+                // Neighbours in the index belong to other callers.
+                let key = format!("{n:03} {caller:03}");
+                let new = NewTaxonomy {
+                    remote_id: Some(format!("r{key}")),
+                    ..record(None, &key)
+                };
+                let done = Taxonomy::upsert(new).retry(Retry::never()).run(&pool).await;
+                assert_eq!(
+                    done.unwrap_or_else(|error| panic!("{error}")).outcome,
+                    Outcome::Created
+                );
+            }
+        });
+    }
+    callers.join_all().await;
 }
 
 async fn nothing_is_left_out_after_a_wait(db: Db) {
