@@ -23,93 +23,82 @@ mod sqlite;
     note = "enable the feature of `upsert-runtime` for it: `postgres`, `mysql` (MariaDB too) or `sqlite`"
 )]
 pub trait Backend: Database + sealed::Sealed {
-    /// What a user calls the database.
+    /// What the algorithms need of it: not this trait's own items, which would meet those of traits that build on it.
     #[doc(hidden)]
+    type Driver: Driver<Self>;
+}
+
+/// A database's texts, its error codes, and how it is spoken to.
+#[expect(unnameable_types, reason = "only this crate names it")]
+pub trait Driver<DB: Database> {
+    /// What a user calls the database.
     const TITLE: &'static str;
 
     /// Begins a transaction in which a locking read sees what others have committed meanwhile.
-    #[doc(hidden)]
     const BEGIN: &'static str;
 
-    /// Fails if the transaction that [`Backend::BEGIN`] began has been undone or has ended; empty where
-    /// [`Backend::PROBE`] tells.
-    #[doc(hidden)]
+    /// Fails if the transaction that [`Driver::BEGIN`] began has been undone or has ended; empty where
+    /// [`Driver::PROBE`] tells.
     const CHECK: &'static str;
 
     /// Sets the savepoint of a call, and fails where no transaction is open.
-    #[doc(hidden)]
     const SET_SAVEPOINT: &'static str;
 
     /// Succeeds, and begins a transaction, only where none is open; empty where the statements above tell.
-    #[doc(hidden)]
     const PROBE: &'static str;
 
     /// What locks a row that a SELECT finds.
-    #[doc(hidden)]
     const LOCK: &'static str;
 
     /// What makes an INSERT that meets a unique index insert nothing, without an error; empty where there is no such thing
     /// that does no harm.
-    #[doc(hidden)]
     const QUIET: &'static str;
 
     /// How many times in a row a create may be refused by a unique index, though no key finds a row, before it counts as a
     /// conflict and not as a lost race.
-    #[doc(hidden)]
     const REFUSALS: u32;
 
     /// Whether other transactions can change rows while one of ours runs.
-    #[doc(hidden)]
     const SHARED: bool;
 
     /// Whether a connection can be used after a call on it was dropped in flight: the database runs in this process and
     /// finishes it.
-    #[doc(hidden)]
     const SURVIVES_DROP: bool;
 
     /// The model's statements in this dialect.
-    #[doc(hidden)]
     fn sql(model: &'static Model) -> &'static Sql;
 
     /// What an error means.
-    #[doc(hidden)]
     fn cause(error: &dyn DatabaseError) -> Cause;
 
     /// The unique constraint, index or columns that a write met.
-    #[doc(hidden)]
     fn constraint(error: &dyn DatabaseError) -> Option<String>;
 
     /// Whether the error's text names tables, columns and types only, and never a value.
-    #[doc(hidden)]
     fn is_safe_to_show(error: &dyn DatabaseError) -> bool;
 
-    #[doc(hidden)]
-    fn get<T: Column<Self>>(row: &Self::Row, index: usize) -> sqlx::Result<T>;
+    fn get<T: Column<DB>>(row: &DB::Row, index: usize) -> sqlx::Result<T>;
 
     /// Runs a text without parameters, which may hold several statements.
-    #[doc(hidden)]
     fn run(
-        conn: &mut Self::Connection,
+        conn: &mut DB::Connection,
         sql: &'static str,
     ) -> impl Future<Output = sqlx::Result<()>> + Send;
 
-    #[doc(hidden)]
     fn fetch(
-        conn: &mut Self::Connection,
+        conn: &mut DB::Connection,
         sql: SqlStr,
-        arguments: Self::Arguments,
-    ) -> impl Future<Output = sqlx::Result<Vec<Self::Row>>> + Send;
+        arguments: DB::Arguments,
+    ) -> impl Future<Output = sqlx::Result<Vec<DB::Row>>> + Send;
 
-    #[doc(hidden)]
     fn execute(
-        conn: &mut Self::Connection,
+        conn: &mut DB::Connection,
         sql: SqlStr,
-        arguments: Self::Arguments,
-    ) -> impl Future<Output = sqlx::Result<Self::QueryResult>> + Send;
+        arguments: DB::Arguments,
+    ) -> impl Future<Output = sqlx::Result<DB::QueryResult>> + Send;
 
     /// The number that the database gave an inserted row, as arguments of a statement; `None` where it does not say.
-    #[doc(hidden)]
-    fn inserted_id(done: &Self::QueryResult) -> Option<Self::Arguments>;
+    fn inserted_id(done: &DB::QueryResult) -> Option<DB::Arguments>;
 }
 
 /// A type that sqlx can both bind as and read from a column of `DB`.
@@ -167,6 +156,15 @@ pub fn bind<DB: Backend, T: Column<DB>>(value: &T, to: &mut DB::Arguments) -> Bi
     to.add(value)
 }
 
+/// Reads the column at this place.
+///
+/// # Errors
+///
+/// If its SQL type and the field's type do not fit, or the value cannot be decoded.
+pub fn get<DB: Backend, T: Column<DB>>(row: &DB::Row, index: usize) -> sqlx::Result<T> {
+    DB::Driver::get(row, index)
+}
+
 /// The column's SQL type and the field's type do not fit.
 #[derive(Debug)]
 pub(crate) struct Mismatch {
@@ -195,8 +193,11 @@ mod sealed {
 /// have to spell `for<'c> &'c mut DB::Connection: Executor<'c>` in every signature up to the user's.
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 macro_rules! concrete {
-    () => {
-        fn get<T: Column<Self>>(row: &Self::Row, index: usize) -> sqlx::Result<T> {
+    ($database:ty) => {
+        fn get<T: Column<$database>>(
+            row: &<$database as Database>::Row,
+            index: usize,
+        ) -> sqlx::Result<T> {
             use sqlx::{Column as _, Row as _, TypeInfo as _, ValueRef as _};
 
             let value = row.try_get_raw(index)?;
@@ -214,23 +215,26 @@ macro_rules! concrete {
             T::decode(value).map_err(decode_error)
         }
 
-        async fn run(conn: &mut Self::Connection, sql: &'static str) -> sqlx::Result<()> {
+        async fn run(
+            conn: &mut <$database as Database>::Connection,
+            sql: &'static str,
+        ) -> sqlx::Result<()> {
             sqlx::raw_sql(sql).execute(conn).await.map(drop)
         }
 
         async fn fetch(
-            conn: &mut Self::Connection,
+            conn: &mut <$database as Database>::Connection,
             sql: sqlx::SqlStr,
-            arguments: Self::Arguments,
-        ) -> sqlx::Result<Vec<Self::Row>> {
+            arguments: <$database as Database>::Arguments,
+        ) -> sqlx::Result<Vec<<$database as Database>::Row>> {
             sqlx::query_with(sql, arguments).fetch_all(conn).await
         }
 
         async fn execute(
-            conn: &mut Self::Connection,
+            conn: &mut <$database as Database>::Connection,
             sql: sqlx::SqlStr,
-            arguments: Self::Arguments,
-        ) -> sqlx::Result<Self::QueryResult> {
+            arguments: <$database as Database>::Arguments,
+        ) -> sqlx::Result<<$database as Database>::QueryResult> {
             sqlx::query_with(sql, arguments).execute(conn).await
         }
     };

@@ -1,6 +1,6 @@
 use std::fmt::{self, Debug, Display, Formatter};
 
-use crate::backend::{Backend, Cause, Mismatch};
+use crate::backend::{Backend, Cause, Driver as _, Mismatch};
 
 /// What can go wrong, one variant a cause.
 ///
@@ -151,7 +151,7 @@ impl Error {
         match cause::<DB>(&source) {
             Cause::Unique => Self::Conflict {
                 at,
-                constraint: source.as_database_error().and_then(DB::constraint),
+                constraint: source.as_database_error().and_then(DB::Driver::constraint),
                 source,
             },
             Cause::Deadlock => Self::Deadlock { at, source },
@@ -273,7 +273,7 @@ impl Display for Operation {
 
 pub(crate) fn cause<DB: Backend>(error: &sqlx::Error) -> Cause {
     match error {
-        sqlx::Error::Database(error) => DB::cause(&**error),
+        sqlx::Error::Database(error) => DB::Driver::cause(&**error),
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed => {
             Cause::ConnectionLost
         }
@@ -286,10 +286,10 @@ fn detail<DB: Backend>(error: &sqlx::Error) -> String {
     match error {
         sqlx::Error::Database(error) => {
             let code = error.code().unwrap_or_default();
-            if DB::is_safe_to_show(&**error) {
+            if DB::Driver::is_safe_to_show(&**error) {
                 format!("{} ({code})", error.message())
             } else {
-                format!("{} refused a value ({code})", DB::TITLE)
+                format!("{} refused a value ({code})", DB::Driver::TITLE)
             }
         }
         sqlx::Error::ColumnDecode { index, source } => match source.downcast_ref::<Mismatch>() {

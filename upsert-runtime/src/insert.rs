@@ -1,6 +1,6 @@
 use sqlx::SqlStr;
 
-use crate::backend::{Backend, Cause};
+use crate::backend::{Backend, Cause, Driver as _};
 use crate::error::{Error, Operation, Step, cause};
 use crate::model::Stored;
 use crate::statement;
@@ -40,13 +40,13 @@ async fn send<DB: Backend, M: Stored<DB>>(
 ) -> sqlx::Result<Option<M>> {
     let text = statement::insert::<DB>(M::MODEL, quiet);
     let arguments = statement::arguments::<DB, M>(new, M::MODEL.created)?;
-    if !DB::sql(M::MODEL).returning.is_empty() {
-        let rows = DB::fetch(conn, text, arguments).await?;
+    if !DB::Driver::sql(M::MODEL).returning.is_empty() {
+        let rows = DB::Driver::fetch(conn, text, arguments).await?;
         return rows.first().map(M::decode).transpose();
     }
-    let done = DB::execute(conn, text, arguments).await?;
-    let (text, arguments) = read_back::<DB, M>(new, DB::inserted_id(&done))?;
-    let rows = DB::fetch(conn, SqlStr::from_static(text), arguments).await?;
+    let done = DB::Driver::execute(conn, text, arguments).await?;
+    let (text, arguments) = read_back::<DB, M>(new, DB::Driver::inserted_id(&done))?;
+    let rows = DB::Driver::fetch(conn, SqlStr::from_static(text), arguments).await?;
     rows.first()
         .map(M::decode)
         .transpose()?
@@ -60,7 +60,7 @@ fn read_back<DB: Backend, M: Stored<DB>>(
     inserted_id: Option<DB::Arguments>,
 ) -> sqlx::Result<(&'static str, DB::Arguments)> {
     let model = M::MODEL;
-    let sql = DB::sql(model);
+    let sql = DB::Driver::sql(model);
     if model.created.contains(&model.id) {
         return Ok((sql.by_id, statement::arguments::<DB, M>(new, &[model.id])?));
     }

@@ -2,7 +2,7 @@
 
 use std::ops::RangeTo;
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Driver as _};
 use crate::error::{Error, Operation, Step};
 use crate::model::Stored;
 use crate::statement;
@@ -27,7 +27,7 @@ pub(crate) async fn find<DB: Backend, M: Stored<DB>>(
     while let Some(earlier) = first(conn, new, ..end).await? {
         end = earlier.lookup;
         found = Some(earlier);
-        if !DB::SHARED {
+        if !DB::Driver::SHARED {
             break;
         }
     }
@@ -60,7 +60,7 @@ async fn by<DB: Backend, M: Stored<DB>>(
     let at = Step::new(Some(M::MODEL.name), Operation::LookUp { lookup: key.name });
     let failed = |source| Error::of::<DB>(at, source);
     let arguments = statement::arguments::<DB, M>(new, key.columns).map_err(failed)?;
-    let rows = DB::fetch(conn, statement::find::<DB>(M::MODEL, lookup), arguments)
+    let rows = DB::Driver::fetch(conn, statement::find::<DB>(M::MODEL, lookup), arguments)
         .await
         .map_err(failed)?;
     match &rows[..] {

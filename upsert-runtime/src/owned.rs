@@ -6,7 +6,7 @@ use sqlx::Pool;
 use sqlx_core::rt;
 use tracing::Span;
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Driver as _};
 use crate::error::Error;
 use crate::model::Model;
 use crate::retry::Retry;
@@ -89,7 +89,7 @@ fn is_safe_to_repeat<DB: Backend>(error: &Error) -> bool {
             true
         }
         // SQLite waits in vain where it could deadlock; elsewhere it is the answer to a limit that somebody set.
-        Error::LockTimeout { .. } => !DB::SHARED,
+        Error::LockTimeout { .. } => !DB::Driver::SHARED,
         _ => false,
     }
 }

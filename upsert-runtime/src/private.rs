@@ -12,7 +12,7 @@ pub use std::string::String;
 
 pub use sqlx::{Database, Error as SqlxError};
 
-pub use crate::backend::{Backend, BindResult, Column, bind};
+pub use crate::backend::{Backend, BindResult, Column, bind, get};
 pub use crate::change::Change;
 pub use crate::key::{
     CopyProbe, Key, KeyProbe, OptionProbe, OtherProbe, Probe, Trim, null_if_blank,

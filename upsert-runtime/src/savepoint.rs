@@ -3,7 +3,7 @@
 //! The savepoints are plain statements. sqlx's nested `begin()`, dropped in flight, takes the caller's earlier rows with it,
 //! and `commit()` says `Ok`.
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Driver as _};
 use crate::error::{Error, Operation, Step};
 use crate::owned::Work;
 use crate::transaction::{Lent, probe};
@@ -22,7 +22,7 @@ pub(crate) async fn run_in<DB: Backend, W: Work<DB>>(
     } = tx;
     let at = Step::new(Some(work.model().name), Operation::Savepoint);
     if let Some(state) = &mut state {
-        if state.lost || (state.in_flight && !DB::SURVIVES_DROP) {
+        if state.lost || (state.in_flight && !DB::Driver::SURVIVES_DROP) {
             state.lost = true;
             return Err(Error::TransactionLost { at, source: None });
         }
@@ -47,23 +47,23 @@ async fn in_savepoint<DB: Backend, W: Work<DB>>(
     let failed = |source| Error::of::<DB>(at, source);
     let lost = |source| Error::TransactionLost { at, source };
     probe::<DB>(connection).await.map_err(lost)?;
-    DB::run(connection, DB::SET_SAVEPOINT)
+    DB::Driver::run(connection, DB::Driver::SET_SAVEPOINT)
         .await
         .map_err(failed)?;
     loop {
         let result = write_locked(connection, work).await;
         match result {
             Ok(output) => {
-                DB::run(connection, RELEASE).await.map_err(failed)?;
+                DB::Driver::run(connection, RELEASE).await.map_err(failed)?;
                 return Ok(output);
             }
             Err(error) => {
-                if DB::run(connection, ROLL_BACK).await.is_err() {
+                if DB::Driver::run(connection, ROLL_BACK).await.is_err() {
                     // The savepoint is gone, and so is the transaction it was in.
                     return Err(lost(error.into_source()));
                 }
                 if !work.again(&error) {
-                    DB::run(connection, RELEASE).await.map_err(failed)?;
+                    DB::Driver::run(connection, RELEASE).await.map_err(failed)?;
                     return Err(error);
                 }
             }
@@ -77,10 +77,10 @@ async fn write_locked<DB: Backend, W: Work<DB>>(
     connection: &mut DB::Connection,
     work: &mut W,
 ) -> Result<W::Output, Error> {
-    let write_lock = DB::sql(work.model()).write_lock;
+    let write_lock = DB::Driver::sql(work.model()).write_lock;
     if !write_lock.is_empty() {
         let at = Step::new(Some(work.model().name), Operation::Begin);
-        DB::run(connection, write_lock)
+        DB::Driver::run(connection, write_lock)
             .await
             .map_err(|source| Error::of::<DB>(at, source))?;
     }
@@ -90,7 +90,7 @@ async fn write_locked<DB: Backend, W: Work<DB>>(
 /// Takes back what a call that was dropped in flight has done, on a database where the transaction goes on.
 pub(crate) async fn undo_dropped_call<DB: Backend>(connection: &mut DB::Connection) {
     // If the call had not come to its savepoint, or had released it, there is none, and both fail.
-    if DB::run(connection, ROLL_BACK).await.is_ok() {
-        let _ = DB::run(connection, RELEASE).await;
+    if DB::Driver::run(connection, ROLL_BACK).await.is_ok() {
+        let _ = DB::Driver::run(connection, RELEASE).await;
     }
 }

@@ -4,26 +4,26 @@ use std::fmt::Write;
 
 use sqlx::{Arguments, AssertSqlSafe, SqlSafeStr, SqlStr};
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Driver as _};
 use crate::model::{Model, Sql, Stored};
 
 /// `SELECT … WHERE "slug" = $1 LIMIT 2 FOR NO KEY UPDATE`
 pub(crate) fn find<DB: Backend>(model: &'static Model, lookup: usize) -> SqlStr {
-    let find = DB::sql(model).find[lookup];
-    if DB::LOCK.is_empty() {
+    let find = DB::Driver::sql(model).find[lookup];
+    if DB::Driver::LOCK.is_empty() {
         return SqlStr::from_static(find);
     }
-    owned(format!("{find}{}", DB::LOCK))
+    owned(format!("{find}{}", DB::Driver::LOCK))
 }
 
 /// `INSERT … VALUES (…) ON CONFLICT DO NOTHING RETURNING …`
 pub(crate) fn insert<DB: Backend>(model: &'static Model, quiet: bool) -> SqlStr {
     let Sql {
         insert, returning, ..
-    } = DB::sql(model);
+    } = DB::Driver::sql(model);
     owned(format!(
         "{insert}{}{returning}",
-        if quiet { DB::QUIET } else { "" }
+        if quiet { DB::Driver::QUIET } else { "" }
     ))
 }
 
@@ -36,7 +36,7 @@ pub(crate) fn update<DB: Backend, M: Stored<DB>>(
     changes: &M::Changes,
     columns: &[usize],
 ) -> sqlx::Result<(SqlStr, DB::Arguments)> {
-    let sql = DB::sql(M::MODEL);
+    let sql = DB::Driver::sql(M::MODEL);
     let mut text = sql.update.to_owned();
     let mut arguments = DB::Arguments::default();
     for (place, &column) in columns.iter().enumerate() {

@@ -9,7 +9,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::{Pool, SqlStr};
 use sqlx_core::transaction::TransactionManager;
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Driver as _};
 use crate::error::{Error, Operation, Step};
 
 /// Begins a transaction in the mode that locking needs.
@@ -120,9 +120,11 @@ impl<DB: Backend> Transaction<DB> {
         roll_back_all::<DB>(&mut tx.connection)
             .await
             .map_err(failed)?;
-        let begun =
-            DB::TransactionManager::begin(&mut tx.connection, Some(SqlStr::from_static(DB::BEGIN)))
-                .await;
+        let begun = DB::TransactionManager::begin(
+            &mut tx.connection,
+            Some(SqlStr::from_static(DB::Driver::BEGIN)),
+        )
+        .await;
         begun.map_err(failed)?;
         tx.state.in_flight = false;
         Ok(tx)
@@ -143,7 +145,7 @@ impl<DB: Backend> Transaction<DB> {
     /// end is an [`Error::Conflict`] or [`Error::Database`], and everything is rolled back.
     pub async fn commit(mut self) -> Result<(), Error> {
         let at = Step::new(None, Operation::Commit);
-        if self.state.lost || (self.state.in_flight && !DB::SURVIVES_DROP) {
+        if self.state.lost || (self.state.in_flight && !DB::Driver::SURVIVES_DROP) {
             self.give_up().await;
             return Err(Error::TransactionLost { at, source: None });
         }
@@ -152,8 +154,10 @@ impl<DB: Backend> Transaction<DB> {
         }
         self.state.in_flight = true;
         let checked = match probe::<DB>(&mut self.connection).await {
-            Ok(()) if !DB::CHECK.is_empty() => {
-                DB::run(&mut self.connection, DB::CHECK).await.map_err(Some)
+            Ok(()) if !DB::Driver::CHECK.is_empty() => {
+                DB::Driver::run(&mut self.connection, DB::Driver::CHECK)
+                    .await
+                    .map_err(Some)
             }
             probed => probed,
         };
@@ -183,7 +187,7 @@ impl<DB: Backend> Transaction<DB> {
                 return Ok(());
             };
             let error = Error::of_commit::<DB>(Step::new(model, Operation::Commit), source);
-            let again = DB::SURVIVES_DROP && matches!(error, Error::LockTimeout { .. });
+            let again = DB::Driver::SURVIVES_DROP && matches!(error, Error::LockTimeout { .. });
             if again && Instant::now() < deadline {
                 continue;
             }
@@ -200,7 +204,7 @@ impl<DB: Backend> Transaction<DB> {
     ///
     /// If the connection is lost: the server rolls back by itself then.
     pub async fn rollback(mut self) -> Result<(), Error> {
-        if self.state.lost || (self.state.in_flight && !DB::SURVIVES_DROP) {
+        if self.state.lost || (self.state.in_flight && !DB::Driver::SURVIVES_DROP) {
             self.give_up().await;
             return Ok(());
         }
@@ -215,7 +219,7 @@ impl<DB: Backend> Transaction<DB> {
     /// Ends a transaction that is lost: its connection is closed. SQLite's is set right instead.
     async fn give_up(&mut self) {
         self.state.lost = true;
-        if DB::SURVIVES_DROP {
+        if DB::Driver::SURVIVES_DROP {
             self.abandon().await;
         }
     }
@@ -232,9 +236,9 @@ impl<DB: Backend> Transaction<DB> {
 /// Rolls back, nested `begin()`s of the user's included.
 async fn roll_back_all<DB: Backend>(connection: &mut DB::Connection) -> sqlx::Result<()> {
     while DB::TransactionManager::get_transaction_depth(connection) > 0 {
-        if !DB::PROBE.is_empty() {
+        if !DB::Driver::PROBE.is_empty() {
             // Refused, unless there is nothing to roll back: then it makes something.
-            let _ = DB::run(connection, DB::PROBE).await;
+            let _ = DB::Driver::run(connection, DB::Driver::PROBE).await;
         }
         DB::TransactionManager::rollback(connection).await?;
     }
@@ -245,11 +249,17 @@ async fn roll_back_all<DB: Backend>(connection: &mut DB::Connection) -> sqlx::Re
 pub(crate) async fn probe<DB: Backend>(
     connection: &mut DB::Connection,
 ) -> Result<(), Option<sqlx::Error>> {
-    if DB::PROBE.is_empty() || DB::run(connection, DB::PROBE).await.is_err() {
+    if DB::Driver::PROBE.is_empty()
+        || DB::Driver::run(connection, DB::Driver::PROBE)
+            .await
+            .is_err()
+    {
         return Ok(());
     }
     // It began a transaction, so there was none.
-    DB::run(connection, "ROLLBACK").await.map_err(Some)?;
+    DB::Driver::run(connection, "ROLLBACK")
+        .await
+        .map_err(Some)?;
     Err(None)
 }
 
@@ -267,7 +277,7 @@ impl<DB: Backend> Drop for Transaction<DB> {
         if !self.state.open {
             return;
         }
-        if (self.state.in_flight || self.state.lost) && !DB::SURVIVES_DROP {
+        if (self.state.in_flight || self.state.lost) && !DB::Driver::SURVIVES_DROP {
             self.connection.close_on_drop();
         } else {
             // A nested `begin()` of the user's that was forgotten is counted too.

@@ -1,6 +1,6 @@
 use sqlx::SqlStr;
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Driver as _};
 use crate::error::{Error, Operation, Step};
 use crate::model::{LockedUpsert, Stored};
 use crate::statement;
@@ -32,15 +32,15 @@ async fn send<DB: Backend, M: Stored<DB>>(
     changes: &M::Changes,
     columns: &[usize],
 ) -> sqlx::Result<M> {
-    let sql = DB::sql(M::MODEL);
+    let sql = DB::Driver::sql(M::MODEL);
     let (text, arguments) = statement::update::<DB, M>(row, changes, columns)?;
     let rows = if sql.returning.is_empty() {
-        DB::execute(conn, text, arguments).await?;
+        DB::Driver::execute(conn, text, arguments).await?;
         let mut id = DB::Arguments::default();
         row.bind_id(&mut id).map_err(sqlx::Error::Encode)?;
-        DB::fetch(conn, SqlStr::from_static(sql.by_id), id).await?
+        DB::Driver::fetch(conn, SqlStr::from_static(sql.by_id), id).await?
     } else {
-        DB::fetch(conn, text, arguments).await?
+        DB::Driver::fetch(conn, text, arguments).await?
     };
     M::decode(rows.first().ok_or(sqlx::Error::RowNotFound)?)
 }

@@ -5,7 +5,7 @@ use sqlx::Pool;
 use tracing::Instrument;
 use tracing::field::Empty;
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Driver as _};
 use crate::error::{Error, Operation};
 use crate::insert::{Inserted, insert};
 use crate::lookup::{self, Found};
@@ -262,7 +262,7 @@ impl<M: LockedUpsert> Chain<M> {
         // A row that a fallback found may meet one that was created with the first key meanwhile: that one is the record's.
         if lookup > 0 && matches!(result, Err(Error::Conflict { .. })) {
             self.refusals += 1;
-            self.raced = self.refusals < DB::REFUSALS;
+            self.raced = self.refusals < DB::Driver::REFUSALS;
         }
         let changed = columns
             .iter()
@@ -296,7 +296,9 @@ impl<DB: Backend, M: Stored<DB>> Work<DB> for Chain<M> {
             if let Some(found) = lookup::find(conn, &self.new).await? {
                 return self.update(conn, found).await;
             }
-            let quiet = self.quiet && !DB::QUIET.is_empty() && self.refusals + 1 < DB::REFUSALS;
+            let quiet = self.quiet
+                && !DB::Driver::QUIET.is_empty()
+                && self.refusals + 1 < DB::Driver::REFUSALS;
             match insert(conn, &self.new, quiet).await? {
                 Inserted::Row(row) => {
                     return Ok(Upserted {
@@ -307,7 +309,7 @@ impl<DB: Backend, M: Stored<DB>> Work<DB> for Chain<M> {
                 Inserted::Refused(error) => {
                     self.refusals += 1;
                     if let Some(error) = error {
-                        self.raced = self.refusals < DB::REFUSALS;
+                        self.raced = self.refusals < DB::Driver::REFUSALS;
                         return Err(error);
                     }
                 }
@@ -326,7 +328,7 @@ impl<DB: Backend, M: Stored<DB>> Work<DB> for Chain<M> {
             && at.operation == Operation::Commit
         {
             self.refusals += 1;
-            return self.refusals < DB::REFUSALS;
+            return self.refusals < DB::Driver::REFUSALS;
         }
         mem::take(&mut self.raced)
     }

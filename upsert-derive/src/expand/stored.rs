@@ -23,7 +23,7 @@ pub(super) fn stored(model: &Model) -> TokenStream {
     });
     let decoded = model.columns.iter().enumerate().map(|(place, column)| {
         let (name, ty) = (&column.name.ident, &column.ty);
-        quote! { #name: <__DB as _rt::Backend>::get::<#ty>(__row, #place)? }
+        quote! { #name: _rt::get::<__DB, #ty>(__row, #place)? }
     });
     let skipped = model.skipped.iter().map(|name| {
         let name = &name.ident;

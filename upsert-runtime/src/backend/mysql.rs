@@ -3,14 +3,18 @@
 
 use sqlx::error::DatabaseError;
 use sqlx::mysql::{MySqlArguments, MySqlDatabaseError, MySqlQueryResult};
-use sqlx::{Arguments, MySql};
+use sqlx::{Arguments, Database, MySql};
 
-use super::{Backend, Cause, Column, concrete, sealed};
+use super::{Backend, Cause, Column, Driver, concrete, sealed};
 use crate::model::{Model, Sql};
 
 impl sealed::Sealed for MySql {}
 
 impl Backend for MySql {
+    type Driver = Self;
+}
+
+impl Driver<Self> for MySql {
     const TITLE: &'static str = "MySQL or MariaDB";
 
     // For the one transaction; the session keeps its own level. REPEATABLE READ, the default, locks the gap around a key that
@@ -85,7 +89,7 @@ impl Backend for MySql {
         Some(arguments)
     }
 
-    concrete!();
+    concrete!(MySql);
 }
 
 fn number(error: &dyn DatabaseError) -> u16 {

@@ -1,15 +1,19 @@
 //! PostgreSQL. Codes: <https://www.postgresql.org/docs/current/errcodes-appendix.html>
 
-use sqlx::Postgres;
 use sqlx::error::DatabaseError;
-use sqlx::postgres::PgQueryResult;
+use sqlx::postgres::{PgArguments, PgQueryResult};
+use sqlx::{Database, Postgres};
 
-use super::{Backend, Cause, Column, concrete, sealed};
+use super::{Backend, Cause, Column, Driver, concrete, sealed};
 use crate::model::{Model, Sql};
 
 impl sealed::Sealed for Postgres {}
 
 impl Backend for Postgres {
+    type Driver = Self;
+}
+
+impl Driver<Self> for Postgres {
     const TITLE: &'static str = "PostgreSQL";
 
     // Whatever the session's default is: above READ COMMITTED the loser of a create race never sees the winner's row.
@@ -72,9 +76,9 @@ impl Backend for Postgres {
     }
 
     // `RETURNING` gives the whole row.
-    fn inserted_id(_: &PgQueryResult) -> Option<Self::Arguments> {
+    fn inserted_id(_: &PgQueryResult) -> Option<PgArguments> {
         None
     }
 
-    concrete!();
+    concrete!(Postgres);
 }

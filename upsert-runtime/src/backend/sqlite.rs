@@ -1,15 +1,19 @@
 //! SQLite. Codes: <https://www.sqlite.org/rescode.html>
 
-use sqlx::Sqlite;
 use sqlx::error::DatabaseError;
-use sqlx::sqlite::SqliteQueryResult;
+use sqlx::sqlite::{SqliteArguments, SqliteQueryResult};
+use sqlx::{Database, Sqlite};
 
-use super::{Backend, Cause, Column, concrete, sealed};
+use super::{Backend, Cause, Column, Driver, concrete, sealed};
 use crate::model::{Model, Sql};
 
 impl sealed::Sealed for Sqlite {}
 
 impl Backend for Sqlite {
+    type Driver = Self;
+}
+
+impl Driver<Self> for Sqlite {
     const TITLE: &'static str = "SQLite";
 
     // A deferred transaction that has read cannot always become a writer, however long it waits.
@@ -65,9 +69,9 @@ impl Backend for Sqlite {
     }
 
     // `RETURNING` gives the whole row.
-    fn inserted_id(_: &SqliteQueryResult) -> Option<Self::Arguments> {
+    fn inserted_id(_: &SqliteQueryResult) -> Option<SqliteArguments> {
         None
     }
 
-    concrete!();
+    concrete!(Sqlite);
 }
