@@ -15,8 +15,6 @@ pub struct Database<DB: Target> {
     pub pool: Pool<DB>,
     /// Its name on the server; on SQLite the file's path.
     pub name: String,
-    /// Where its server is, as a URL without a database.
-    pub url: String,
     server: Arc<Server>,
     folder: Arc<TempDir>,
 }
@@ -26,7 +24,6 @@ impl<DB: Target> Clone for Database<DB> {
         Self {
             pool: self.pool.clone(),
             name: self.name.clone(),
-            url: self.url.clone(),
             server: Arc::clone(&self.server),
             folder: Arc::clone(&self.folder),
         }
@@ -46,7 +43,6 @@ impl<DB: Target> Database<DB> {
         Self {
             pool: DB::connect(&server.url, &name, 20).await,
             name,
-            url: server.url.clone(),
             server: Arc::clone(server),
             folder: Arc::new(folder),
         }
@@ -59,7 +55,13 @@ impl<DB: Target> Database<DB> {
 
     /// Another pool of at most `connections` connections to this database.
     pub async fn pool_of(&self, connections: u32) -> Pool<DB> {
-        DB::connect(&self.url, &self.name, connections).await
+        DB::connect(&self.server.url, &self.name, connections).await
+    }
+
+    /// Its URL.
+    #[must_use]
+    pub fn url(&self) -> String {
+        DB::database_url(&self.server.url, &self.name)
     }
 
     /// A folder that goes with the test.

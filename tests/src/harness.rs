@@ -47,6 +47,15 @@ pub fn run<DB: Target>(suite: Suite<DB>) -> ExitCode {
         DB::server()
     };
     let required = std::env::var("TEST_REQUIRE").unwrap_or_default();
+    let known = ["postgres", "mysql", "sqlite"];
+    if let Some(unknown) = required
+        .split(',')
+        .map(str::trim)
+        .find(|name| !name.is_empty() && !known.contains(name))
+    {
+        eprintln!("TEST_REQUIRE names `{unknown}`, which is none of {known:?}");
+        return ExitCode::FAILURE;
+    }
     if let (Err(missing), true) = (
         &server,
         required.split(',').any(|name| name.trim() == DB::TARGET) && !arguments.list,

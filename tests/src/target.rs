@@ -33,6 +33,13 @@ pub trait Target: Backend {
         name.to_owned()
     }
 
+    /// Its URL, on the server at `url`, whose own URL names another database.
+    #[must_use]
+    fn database_url(url: &str, name: &str) -> String {
+        let (server, _) = url.rsplit_once('/').unwrap_or((url, ""));
+        format!("{server}/{name}")
+    }
+
     /// Makes a database.
     fn create_database(url: &str, name: &str) -> impl Future<Output = ()> + Send;
 
@@ -203,6 +210,10 @@ impl Target for Sqlite {
 
     fn database_name(name: &str, folder: &Path) -> String {
         folder.join(name).with_extension("db").display().to_string()
+    }
+
+    fn database_url(_: &str, name: &str) -> String {
+        format!("sqlite://{name}")
     }
 
     async fn create_database(_: &str, _: &str) {}

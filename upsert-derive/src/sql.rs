@@ -59,6 +59,12 @@ impl Sql {
             )
         };
         let now = dialect.now();
+        // SQLite's schema can say what a conflict does (REPLACE deletes the other row); the statement has the last word.
+        let or_abort = if dialect == Dialect::Sqlite {
+            " OR ABORT"
+        } else {
+            ""
+        };
         let touch = table
             .touched
             .iter()
@@ -82,12 +88,12 @@ impl Sql {
                 let placeholders = (1..=table.created.len()).map(|n| dialect.placeholder(n));
                 let values = placeholders.chain(table.touched.iter().map(|_| now.to_owned()));
                 format!(
-                    "INSERT INTO {path} ({}) VALUES ({})",
+                    "INSERT{or_abort} INTO {path} ({}) VALUES ({})",
                     columns.collect::<Vec<_>>().join(", "),
                     values.collect::<Vec<_>>().join(", ")
                 )
             },
-            update: format!("UPDATE {path} SET "),
+            update: format!("UPDATE{or_abort} {path} SET "),
             touch,
             where_id: format!(" WHERE {id} = "),
             returning: match dialect {

@@ -54,6 +54,14 @@ pub trait Driver<DB: Database> {
     /// that does no harm.
     const QUIET: &'static str;
 
+    /// Gives a row where the transaction reads from a snapshot of its beginning, locking reads included; empty where none
+    /// does, or a stale one is an error anyway.
+    const SNAPSHOT: &'static str;
+
+    /// Whether a row is read again after a write: there is no `RETURNING` (MySQL), or it does not see what triggers do, which
+    /// can change a row only AFTER (SQLite).
+    const READS_AGAIN: bool;
+
     /// How many times in a row a create may be refused by a unique index, though no key finds a row, before it counts as a
     /// conflict and not as a lost race.
     const REFUSALS: u32;

@@ -239,6 +239,8 @@ pub enum Operation {
     Connect,
     /// Beginning a transaction.
     Begin,
+    /// Taking SQLite's write lock in the caller's transaction.
+    WriteLock,
     /// Setting, releasing or returning to a savepoint in the caller's transaction.
     Savepoint,
     /// Finding a row by a key and locking it.
@@ -261,6 +263,7 @@ impl Display for Operation {
         match self {
             Self::Connect => f.write_str("getting a connection"),
             Self::Begin => f.write_str("beginning a transaction"),
+            Self::WriteLock => f.write_str("taking the write lock"),
             Self::Savepoint => f.write_str("setting a savepoint"),
             Self::LookUp { lookup } => write!(f, "look-up by `{lookup}`"),
             Self::Create => f.write_str("create"),
@@ -289,7 +292,7 @@ fn detail<DB: Backend>(error: &sqlx::Error) -> String {
             if DB::Driver::is_safe_to_show(&**error) {
                 format!("{} ({code})", error.message())
             } else {
-                format!("{} refused a value ({code})", DB::Driver::TITLE)
+                format!("{} refused it ({code})", DB::Driver::TITLE)
             }
         }
         sqlx::Error::ColumnDecode { index, source } => match source.downcast_ref::<Mismatch>() {
@@ -297,7 +300,10 @@ fn detail<DB: Backend>(error: &sqlx::Error) -> String {
             None => format!("column `{index}` holds what its field's type cannot"),
         },
         sqlx::Error::Encode(_) => "a value cannot be encoded".to_owned(),
-        sqlx::Error::RowNotFound => "the row that was written is not there to be read".to_owned(),
+        sqlx::Error::RowNotFound => {
+            "the database stored no row (a trigger or rule may have kept it from doing so)"
+                .to_owned()
+        }
         sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
         | sqlx::Error::BeginFailed

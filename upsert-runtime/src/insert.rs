@@ -2,6 +2,7 @@ use sqlx::SqlStr;
 
 use crate::backend::{Backend, Cause, Driver as _};
 use crate::error::{Error, Operation, Step, cause};
+use crate::lookup;
 use crate::model::Stored;
 use crate::statement;
 
@@ -23,7 +24,9 @@ pub(crate) async fn insert<DB: Backend, M: Stored<DB>>(
     let at = Step::new(Some(M::MODEL.name), Operation::Create);
     match send::<DB, M>(conn, new, quiet).await {
         Ok(Some(row)) => Ok(Inserted::Row(row)),
-        Ok(None) => Ok(Inserted::Refused(None)),
+        Ok(None) if quiet => Ok(Inserted::Refused(None)),
+        // Neither a row nor an error: looking again would find nothing for ever.
+        Ok(None) => Err(Error::of::<DB>(at, sqlx::Error::RowNotFound)),
         Err(source) => match cause::<DB>(&source) {
             Cause::Unique => Ok(Inserted::Refused(Some(Error::of::<DB>(at, source)))),
             Cause::NotQuiet if quiet => Ok(Inserted::NotQuiet(Error::of::<DB>(at, source))),
@@ -42,7 +45,11 @@ async fn send<DB: Backend, M: Stored<DB>>(
     let arguments = statement::arguments::<DB, M>(new, M::MODEL.created)?;
     if !DB::Driver::sql(M::MODEL).returning.is_empty() {
         let rows = DB::Driver::fetch(conn, text, arguments).await?;
-        return rows.first().map(M::decode).transpose();
+        let row = rows.first().map(M::decode).transpose()?;
+        return match row {
+            Some(row) if DB::Driver::READS_AGAIN => lookup::read_again(conn, &row).await.map(Some),
+            row => Ok(row),
+        };
     }
     let done = DB::Driver::execute(conn, text, arguments).await?;
     let (text, arguments) = read_back::<DB, M>(new, DB::Driver::inserted_id(&done))?;

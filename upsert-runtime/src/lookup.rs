@@ -2,6 +2,8 @@
 
 use std::ops::RangeTo;
 
+use sqlx::SqlStr;
+
 use crate::backend::{Backend, Driver as _};
 use crate::error::{Error, Operation, Step};
 use crate::model::Stored;
@@ -68,4 +70,16 @@ async fn by<DB: Backend, M: Stored<DB>>(
         [row] => M::decode(row).map(Some).map_err(failed),
         _ => Err(Error::Ambiguous { at }),
     }
+}
+
+/// The row as it is now, after a write of ours.
+pub(crate) async fn read_again<DB: Backend, M: Stored<DB>>(
+    conn: &mut DB::Connection,
+    row: &M,
+) -> sqlx::Result<M> {
+    let mut id = DB::Arguments::default();
+    row.bind_id(&mut id).map_err(sqlx::Error::Encode)?;
+    let by_id = SqlStr::from_static(DB::Driver::sql(M::MODEL).by_id);
+    let rows = DB::Driver::fetch(conn, by_id, id).await?;
+    M::decode(rows.first().ok_or(sqlx::Error::RowNotFound)?)
 }

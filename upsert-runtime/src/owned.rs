@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use sqlx::Pool;
 use sqlx_core::rt;
-use tracing::Span;
 
 use crate::backend::{Backend, Driver as _};
 use crate::error::Error;
@@ -18,17 +17,24 @@ pub(crate) trait Work<DB: Backend>: Send {
 
     fn model(&self) -> &'static Model;
 
+    /// Is told that an attempt begins, from 1.
+    fn began(&mut self, attempt: u32);
+
     /// Does it, in the transaction that is open on `conn`.
     fn once(
         &mut self,
         conn: &mut DB::Connection,
     ) -> impl Future<Output = Result<Self::Output, Error>> + Send;
 
-    /// Whether `error`, which ended the last attempt, came of a race that may be lost no more the next time.
+    /// Whether `error`, which ended the last attempt, came of a race that may be lost no more the next time. It says so a few
+    /// times in a row at most.
     fn again(&mut self, error: &Error) -> bool;
 }
 
-/// Does `work` in a transaction of its own. Notes the number of attempts in the current span.
+/// Does `work` in a transaction of its own.
+///
+/// A lost race is looked at again whatever `retry` says: what looks like a conflict must not be told as one, nor a conflict as
+/// something that may go away.
 pub(crate) async fn run<DB: Backend, W: Work<DB>>(
     pool: &Pool<DB>,
     retry: Retry,
@@ -36,25 +42,27 @@ pub(crate) async fn run<DB: Backend, W: Work<DB>>(
 ) -> Result<W::Output, Error> {
     let started = Instant::now();
     let mut attempt = 1;
+    let mut races = 0;
     loop {
-        Span::current().record("attempts", attempt);
+        work.began(attempt);
         let error = match in_transaction(pool, deadline(started, retry.limit()), work).await {
             Ok(output) => return Ok(output),
             Err(error) => error,
         };
-        let lost_race = work.again(&error);
-        if !lost_race && !is_safe_to_repeat::<DB>(&error) {
+        let elapsed = started.elapsed();
+        let pause = if work.again(&error) {
+            races += 1;
+            Retry::short_pause()
+        } else if !is_safe_to_repeat::<DB>(&error) {
             return Err(error);
-        }
-        let Some(pause) = retry.pause(attempt, started.elapsed()) else {
-            // Of a single attempt there is nothing more to tell, but that a lost race may be won.
-            return Err(if attempt == 1 && !lost_race {
-                error
-            } else {
-                Error::Exhausted {
-                    attempts: attempt,
-                    source: Box::new(error),
-                }
+        } else if let Some(pause) = retry.pause(attempt - races, elapsed) {
+            pause
+        } else if attempt == 1 {
+            return Err(error);
+        } else {
+            return Err(Error::Exhausted {
+                attempts: attempt,
+                source: Box::new(error),
             });
         };
         tracing::debug!(attempt, %error, "trying again");

@@ -49,6 +49,11 @@ impl Retry {
         Self { within, ..self }
     }
 
+    /// A pause before a second look: whoever won a race has most likely committed.
+    pub(crate) fn short_pause() -> Duration {
+        Self::SHORTEST_PAUSE.mul_f64(random_share())
+    }
+
     /// The time within which a new attempt may begin.
     pub(crate) fn limit(&self) -> Duration {
         self.within

@@ -3,6 +3,8 @@
 //! The savepoints are plain statements. sqlx's nested `begin()`, dropped in flight, takes the caller's earlier rows with it,
 //! and `commit()` says `Ok`.
 
+use sqlx::SqlStr;
+
 use crate::backend::{Backend, Driver as _};
 use crate::error::{Error, Operation, Step};
 use crate::owned::Work;
@@ -26,9 +28,6 @@ pub(crate) async fn run_in<DB: Backend, W: Work<DB>>(
             state.lost = true;
             return Err(Error::TransactionLost { at, source: None });
         }
-        if state.in_flight {
-            undo_dropped_call::<DB>(connection).await;
-        }
         state.in_flight = true;
     }
     let result = in_savepoint(connection, work, at).await;
@@ -46,13 +45,14 @@ async fn in_savepoint<DB: Backend, W: Work<DB>>(
 ) -> Result<W::Output, Error> {
     let failed = |source| Error::of::<DB>(at, source);
     let lost = |source| Error::TransactionLost { at, source };
+    let mut attempt = 1;
     probe::<DB>(connection).await.map_err(lost)?;
     DB::Driver::run(connection, DB::Driver::SET_SAVEPOINT)
         .await
         .map_err(failed)?;
     loop {
-        let result = write_locked(connection, work).await;
-        match result {
+        work.began(attempt);
+        match write_locked(connection, work).await {
             Ok(output) => {
                 DB::Driver::run(connection, RELEASE).await.map_err(failed)?;
                 return Ok(output);
@@ -62,10 +62,16 @@ async fn in_savepoint<DB: Backend, W: Work<DB>>(
                     // The savepoint is gone, and so is the transaction it was in.
                     return Err(lost(error.into_source()));
                 }
-                if !work.again(&error) {
+                let again = work.again(&error);
+                if !again || sees_a_snapshot::<DB>(connection).await {
                     DB::Driver::run(connection, RELEASE).await.map_err(failed)?;
-                    return Err(error);
+                    return Err(if again {
+                        lost_to_a_snapshot(error)
+                    } else {
+                        error
+                    });
                 }
+                attempt += 1;
             }
         }
     }
@@ -79,7 +85,7 @@ async fn write_locked<DB: Backend, W: Work<DB>>(
 ) -> Result<W::Output, Error> {
     let write_lock = DB::Driver::sql(work.model()).write_lock;
     if !write_lock.is_empty() {
-        let at = Step::new(Some(work.model().name), Operation::Begin);
+        let at = Step::new(Some(work.model().name), Operation::WriteLock);
         DB::Driver::run(connection, write_lock)
             .await
             .map_err(|source| Error::of::<DB>(at, source))?;
@@ -87,10 +93,25 @@ async fn write_locked<DB: Backend, W: Work<DB>>(
     work.once(connection).await
 }
 
-/// Takes back what a call that was dropped in flight has done, on a database where the transaction goes on.
-pub(crate) async fn undo_dropped_call<DB: Backend>(connection: &mut DB::Connection) {
-    // If the call had not come to its savepoint, or had released it, there is none, and both fail.
-    if DB::Driver::run(connection, ROLL_BACK).await.is_ok() {
-        let _ = DB::Driver::run(connection, RELEASE).await;
+/// Whether the transaction reads from a snapshot of its beginning, in which whoever won a race is never seen.
+async fn sees_a_snapshot<DB: Backend>(connection: &mut DB::Connection) -> bool {
+    let question = DB::Driver::SNAPSHOT;
+    if question.is_empty() {
+        return false;
+    }
+    let rows = DB::Driver::fetch(
+        connection,
+        SqlStr::from_static(question),
+        DB::Arguments::default(),
+    )
+    .await;
+    rows.is_ok_and(|rows| !rows.is_empty())
+}
+
+/// A race that was lost to a row that this transaction cannot see: a new one can.
+fn lost_to_a_snapshot(error: Error) -> Error {
+    match error {
+        Error::Conflict { at, source, .. } => Error::Serialization { at, source },
+        error => error,
     }
 }

@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 
 use sqlx::pool::PoolConnection;
 use sqlx::{Pool, SqlStr};
+use sqlx_core::rt;
 use sqlx_core::transaction::TransactionManager;
 
 use crate::backend::{Backend, Driver as _};
 use crate::error::{Error, Operation, Step};
+use crate::retry::Retry;
 
 /// Begins a transaction in the mode that locking needs.
 ///
@@ -36,7 +38,8 @@ use crate::error::{Error, Operation, Step};
 ///
 /// # Errors
 ///
-/// [`Error::Database`] if no connection is to be had, or the database refuses; [`Error::LockTimeout`] on SQLite.
+/// [`Error::Database`] if no connection is to be had, or the database refuses; [`Error::TransactionLost`] if the connection breaks
+/// meanwhile; [`Error::LockTimeout`] on SQLite.
 pub fn begin<DB: Backend>(pool: &Pool<DB>) -> Begin<'_, DB> {
     Begin { pool }
 }
@@ -93,19 +96,11 @@ pub(crate) struct State {
 impl<DB: Backend> Transaction<DB> {
     /// Takes a connection and begins on it. From the first byte sent the guard is armed.
     pub(crate) async fn begin(pool: &Pool<DB>, model: Option<&'static str>) -> Result<Self, Error> {
-        let connection = pool.acquire().await.map_err(|source| {
-            // Nothing was sent, so nothing is lost, whatever the code says.
-            match Error::of::<DB>(Step::new(model, Operation::Connect), source) {
-                Error::TransactionLost {
-                    at,
-                    source: Some(source),
-                } => Error::Database {
-                    at,
-                    detail: unreachable_detail(&source),
-                    source,
-                },
-                error => error,
-            }
+        // Nothing was sent, so nothing is lost, whatever the code says.
+        let connection = pool.acquire().await.map_err(|source| Error::Database {
+            at: Step::new(model, Operation::Connect),
+            detail: unreachable_detail(&source),
+            source,
         })?;
         let mut tx = Self {
             connection,
@@ -149,9 +144,6 @@ impl<DB: Backend> Transaction<DB> {
             self.give_up().await;
             return Err(Error::TransactionLost { at, source: None });
         }
-        if self.state.in_flight {
-            crate::savepoint::undo_dropped_call::<DB>(&mut self.connection).await;
-        }
         self.state.in_flight = true;
         let checked = match probe::<DB>(&mut self.connection).await {
             Ok(()) if !DB::Driver::CHECK.is_empty() => {
@@ -189,6 +181,7 @@ impl<DB: Backend> Transaction<DB> {
             let error = Error::of_commit::<DB>(Step::new(model, Operation::Commit), source);
             let again = DB::Driver::SURVIVES_DROP && matches!(error, Error::LockTimeout { .. });
             if again && Instant::now() < deadline {
+                rt::sleep(Retry::short_pause()).await;
                 continue;
             }
             if !matches!(error, Error::CommitUnknown { .. }) {
@@ -268,6 +261,7 @@ fn unreachable_detail(source: &sqlx::Error) -> String {
     match source {
         sqlx::Error::Io(error) => error.to_string(),
         sqlx::Error::Database(error) => error.message().to_owned(),
+        sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => source.to_string(),
         _ => "the connection could not be made".to_owned(),
     }
 }

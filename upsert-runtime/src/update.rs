@@ -1,7 +1,6 @@
-use sqlx::SqlStr;
-
 use crate::backend::{Backend, Driver as _};
 use crate::error::{Error, Operation, Step};
+use crate::lookup;
 use crate::model::{LockedUpsert, Stored};
 use crate::statement;
 
@@ -32,15 +31,10 @@ async fn send<DB: Backend, M: Stored<DB>>(
     changes: &M::Changes,
     columns: &[usize],
 ) -> sqlx::Result<M> {
-    let sql = DB::Driver::sql(M::MODEL);
     let (text, arguments) = statement::update::<DB, M>(row, changes, columns)?;
-    let rows = if sql.returning.is_empty() {
-        DB::Driver::execute(conn, text, arguments).await?;
-        let mut id = DB::Arguments::default();
-        row.bind_id(&mut id).map_err(sqlx::Error::Encode)?;
-        DB::Driver::fetch(conn, SqlStr::from_static(sql.by_id), id).await?
-    } else {
-        DB::Driver::fetch(conn, text, arguments).await?
-    };
+    let rows = DB::Driver::fetch(conn, text, arguments).await?;
+    if DB::Driver::READS_AGAIN {
+        return lookup::read_again(conn, row).await;
+    }
     M::decode(rows.first().ok_or(sqlx::Error::RowNotFound)?)
 }

@@ -2,8 +2,8 @@ use std::fmt::{self, Debug, Formatter};
 use std::mem;
 
 use sqlx::Pool;
-use tracing::Instrument;
 use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
 use crate::backend::{Backend, Driver as _};
 use crate::error::{Error, Operation};
@@ -84,12 +84,13 @@ impl<M: LockedUpsert> Upsert<M> {
     where
         M: Stored<DB>,
     {
-        let upsert = async move {
-            let retry = self.retry;
-            let mut chain = Chain::new(self)?;
-            owned::run(pool, retry, &mut chain).await
-        };
-        traced::<M>(upsert)
+        let span = span::<M>();
+        let retry = self.retry;
+        let chain = Chain::new(self, span.clone());
+        traced(
+            span,
+            async move { owned::run(pool, retry, &mut chain?).await },
+        )
     }
 
     /// Runs in the caller's transaction, which may be one of [`begin`](crate::begin) or sqlx's own. The row stays locked until
@@ -97,11 +98,14 @@ impl<M: LockedUpsert> Upsert<M> {
     ///
     /// It runs in a savepoint: after an error the transaction is as before the call and can go on, unless the error is
     /// [`Error::TransactionLost`]. The transaction is never begun again; an error that [is retryable](Error::is_retryable) asks
-    /// the caller to do so. Above READ COMMITTED (which is MySQL's default, and may be PostgreSQL's for you) a lost create race
-    /// can be such an error.
+    /// the caller to do so. Above READ COMMITTED a lost race can be such an error. That is MySQL's default, where a look-up
+    /// that finds nothing then also locks the gap around the key, and creators of *different* records can deadlock: begin with
+    /// [`begin`](crate::begin), which is READ COMMITTED everywhere.
     ///
     /// On SQLite a transaction that was begun with plain `BEGIN` takes the write lock first; if another connection has written
     /// since it read, that is [`Error::Serialization`].
+    ///
+    /// The savepoint is named `upsert`; give none of yours that name.
     ///
     /// # Errors
     ///
@@ -114,11 +118,11 @@ impl<M: LockedUpsert> Upsert<M> {
     where
         M: Stored<T::Database>,
     {
-        let upsert = async move {
-            let mut chain = Chain::new(self)?;
-            savepoint::run_in(tx.lend(), &mut chain).await
-        };
-        traced::<M>(upsert)
+        let span = span::<M>();
+        let chain = Chain::new(self, span.clone());
+        traced(span, async move {
+            savepoint::run_in(tx.lend(), &mut chain?).await
+        })
     }
 }
 
@@ -135,7 +139,8 @@ impl<M: LockedUpsert> Debug for Upsert<M> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Upserted<M> {
-    /// The row, as the database holds it.
+    /// The row as the database stored it, with defaults and what triggers made of it; on PostgreSQL without what an AFTER
+    /// trigger changes, which `RETURNING` does not show.
     pub row: M,
     /// Whether it was created, updated or left as it was.
     pub outcome: Outcome,
@@ -168,17 +173,21 @@ pub enum Outcome {
     },
 }
 
-/// An upsert in a span that tells its outcome: names and numbers only, never a value.
-async fn traced<M: LockedUpsert>(
-    upsert: impl Future<Output = Result<Upserted<M>, Error>>,
-) -> Result<Upserted<M>, Error> {
-    let span = tracing::debug_span!(
+/// A span that tells the outcome: names and numbers only, never a value.
+fn span<M: LockedUpsert>() -> Span {
+    tracing::debug_span!(
         "upsert",
         model = M::MODEL.name,
         outcome = Empty,
         matched_by = Empty,
         attempts = Empty
-    );
+    )
+}
+
+async fn traced<M>(
+    span: Span,
+    upsert: impl Future<Output = Result<Upserted<M>, Error>>,
+) -> Result<Upserted<M>, Error> {
     let result = upsert.instrument(span.clone()).await;
     let (outcome, matched_by) = match result.as_ref().map(|done| &done.outcome) {
         Ok(Outcome::Created) => ("created", None),
@@ -201,10 +210,12 @@ struct Chain<M: LockedUpsert> {
     quiet: bool,
     /// Whether the error of the last attempt may have come of a race.
     raced: bool,
+    /// Where the number of attempts is noted.
+    span: Span,
 }
 
 impl<M: LockedUpsert> Chain<M> {
-    fn new(upsert: Upsert<M>) -> Result<Self, Error> {
+    fn new(upsert: Upsert<M>, span: Span) -> Result<Self, Error> {
         let Upsert {
             mut new, changes, ..
         } = upsert;
@@ -228,6 +239,7 @@ impl<M: LockedUpsert> Chain<M> {
             refusals: 0,
             quiet: true,
             raced: false,
+            span,
         })
     }
 
@@ -259,6 +271,9 @@ impl<M: LockedUpsert> Chain<M> {
             });
         }
         let result = update(conn, &row, &self.changes, &columns).await;
+        if lookup == 0 {
+            self.refusals = 0;
+        }
         // A row that a fallback found may meet one that was created with the first key meanwhile: that one is the record's.
         if lookup > 0 && matches!(result, Err(Error::Conflict { .. })) {
             self.refusals += 1;
@@ -289,6 +304,10 @@ impl<DB: Backend, M: Stored<DB>> Work<DB> for Chain<M> {
 
     fn model(&self) -> &'static Model {
         M::MODEL
+    }
+
+    fn began(&mut self, attempt: u32) {
+        self.span.record("attempts", attempt);
     }
 
     async fn once(&mut self, conn: &mut DB::Connection) -> Result<Upserted<M>, Error> {

@@ -125,9 +125,9 @@ where
 /// Whether the error would meet every other record too.
 fn is_no_records(error: &Error) -> bool {
     match error {
-        Error::TransactionLost { .. } | Error::CommitUnknown { .. } | Error::Exhausted { .. } => {
-            true
-        }
+        Error::TransactionLost { .. } | Error::CommitUnknown { .. } => true,
+        // A row that others fight over is one record's trouble; a connection that is lost again and again is not.
+        Error::Exhausted { source, .. } => is_no_records(source),
         Error::Database { at, .. } | Error::LockTimeout { at, .. } => {
             matches!(at.operation, Operation::Connect | Operation::Begin)
         }

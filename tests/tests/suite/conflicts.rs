@@ -1,6 +1,6 @@
 //! A unique key that another row holds, and rows that are another record.
 
-use upsert_runtime::{Error, LockedUpsert, Outcome};
+use upsert_runtime::{Error, LockedUpsert, Outcome, Retry};
 use upsert_tests::Target;
 
 use super::models::{NewUnclaimed, TAXONOMY, Taxonomy, Unclaimed, record, upsert, with_rows};
@@ -9,6 +9,7 @@ use crate::{Db, Sqlx};
 tests![
     an_update_that_needs_another_rows_key,
     a_create_that_needs_another_rows_key,
+    a_conflict_is_one_whatever_the_retry_says,
     the_callers_transaction_can_go_on,
     a_deferrable_constraint on ["postgres"],
     unclaimed_leaves_a_claimed_row_alone,
@@ -66,6 +67,28 @@ async fn a_create_that_needs_another_rows_key(db: Db) {
     assert_eq!(db.number("SELECT count(*) FROM taxonomy").await, 1);
 }
 
+async fn a_conflict_is_one_whatever_the_retry_says(db: Db) {
+    db.run(&TAXONOMY.replace("name {text} NOT NULL", "name {text} NOT NULL UNIQUE"))
+        .await;
+    upsert(&db, record("r1", "rock")).await;
+    upsert(&db, record(None, "jazz")).await;
+    for retry in [Retry::never(), Retry::attempts(2), Retry::attempts(10)] {
+        // By a create, and by the update of a row that a fallback found.
+        for new in [
+            record("r2", "folk").named("rock"),
+            record("r2", "jazz").named("rock"),
+        ] {
+            let error = Taxonomy::upsert(new)
+                .retry(retry)
+                .run(&db.pool)
+                .await
+                .unwrap_err();
+            assert!(matches!(error, Error::Conflict { .. }), "{error}");
+            assert!(!error.is_retryable());
+        }
+    }
+}
+
 async fn the_callers_transaction_can_go_on(db: Db) {
     with_rows(&db, [record("r1", "rock"), record("r2", "jazz")]).await;
     let mut ours = upsert_runtime::begin(&db.pool)
@@ -115,8 +138,9 @@ async fn a_deferrable_constraint(db: Db) {
         ))
         .await;
         upsert(&db, record("r1", "rock")).await;
+        let create = Taxonomy::upsert(record("r2", "jazz")).retry(Retry::never());
         assert_eq!(
-            upsert(&db, record("r2", "jazz")).await.outcome,
+            create.run(&db.pool).await.expect("an upsert").outcome,
             Outcome::Created
         );
         let error = Taxonomy::upsert(record("r2", "rock"))

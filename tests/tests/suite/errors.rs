@@ -24,6 +24,7 @@ tests![
     a_null_byte,
     a_full_disk on ["sqlite"],
     no_server on ["postgres", "mysql"],
+    a_triggers_own_words_are_not_shown,
     no_value_in_errors_or_logs,
 ];
 
@@ -157,6 +158,34 @@ async fn no_server(db: Db) {
     assert!(!error.to_string().contains("secret"));
     let error = upsert_runtime::begin(&pool).await.unwrap_err();
     assert_holds(&error.to_string(), &["getting a connection"]);
+}
+
+async fn a_triggers_own_words_are_not_shown(db: Db) {
+    with_rows(&db, []).await;
+    match Sqlx::TARGET {
+        "postgres" => {
+            db.run(
+                "CREATE FUNCTION judge() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+                 RAISE EXCEPTION 'bad name %', new.name USING ERRCODE = 'check_violation'; END $$; \
+                 CREATE TRIGGER judge BEFORE INSERT ON taxonomy FOR EACH ROW EXECUTE FUNCTION judge()",
+            )
+            .await;
+        }
+        "mysql" => {
+            db.run(
+                "CREATE TRIGGER judge BEFORE INSERT ON taxonomy FOR EACH ROW BEGIN \
+                 DECLARE words text DEFAULT concat('bad name ', new.name); \
+                 SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = words; END",
+            )
+            .await;
+        }
+        _ => {
+            db.run("CREATE TRIGGER judge BEFORE INSERT ON taxonomy BEGIN SELECT RAISE(ABORT, 'bad name SECRET'); END").await;
+        }
+    }
+    let text = refused(&db, record("r1", "rock").named("SECRET")).await;
+    assert_holds(&text, &["`Taxonomy`", "create", "refused it"]);
+    assert!(!text.contains("SECRET"), "{text}");
 }
 
 #[derive(Clone, Default)]

@@ -24,6 +24,7 @@ macro_rules! tests {
 
 mod conflicts;
 mod errors;
+mod importer;
 mod keys;
 mod models;
 mod names;
@@ -36,6 +37,7 @@ pub(crate) fn tests() -> Suite<Sqlx> {
     let mut suite = Suite::default();
     conflicts::add(&mut suite);
     errors::add(&mut suite);
+    importer::add(&mut suite);
     keys::add(&mut suite);
     names::add(&mut suite);
     races::add(&mut suite);

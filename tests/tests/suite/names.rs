@@ -89,7 +89,7 @@ async fn reserved_words_and_renamed_columns(db: Db) {
 }
 
 #[derive(Debug, Clone, PartialEq, LockedUpsert)]
-#[upsert(table = "music.genre")]
+#[upsert(table = "upsert_test_music.genre")]
 #[lookup(slug)]
 struct Genre {
     id: i64,
@@ -100,14 +100,18 @@ struct Genre {
 async fn a_schema(db: Db) {
     let pool = db.pool_of(1).await;
     let setup = match Sqlx::TARGET {
-        "sqlite" => format!("ATTACH DATABASE '{}.music' AS music", db.name),
-        _ => "CREATE SCHEMA IF NOT EXISTS music; DROP TABLE IF EXISTS music.genre".to_owned(),
+        "sqlite" => format!("ATTACH DATABASE '{}.music' AS upsert_test_music", db.name),
+        _ =>
+        // On MySQL a database, beside the test's own: if there is one of that name, it is not ours to use.
+        {
+            "CREATE SCHEMA upsert_test_music".to_owned()
+        }
     };
     Sqlx::run_text(&pool, setup).await;
     Sqlx::run_text(
         &pool,
         Sqlx::spell(
-            "CREATE TABLE music.genre (id {id}, slug {text} NOT NULL UNIQUE, name {text} NOT NULL)",
+            "CREATE TABLE upsert_test_music.genre (id {id}, slug {text} NOT NULL UNIQUE, name {text} NOT NULL)",
         ),
     )
     .await;
@@ -136,7 +140,7 @@ async fn a_schema(db: Db) {
     );
     if Sqlx::TARGET == "mysql" {
         // A schema of MySQL is a database, which does not go with the test's.
-        Sqlx::run_text(&pool, "DROP SCHEMA music".to_owned()).await;
+        Sqlx::run_text(&pool, "DROP SCHEMA upsert_test_music".to_owned()).await;
     }
     pool.close().await;
 }

@@ -23,6 +23,7 @@ tests![
     the_first_key_is_created_during_the_update on ["postgres", "mysql"],
     a_row_that_comes_and_goes,
     a_snapshot_of_the_callers,
+    a_first_key_that_a_snapshot_hides on ["postgres"],
     a_deadlock_is_tried_again on ["postgres", "mysql"],
     bounds_of_the_retry,
 ];
@@ -408,6 +409,27 @@ async fn a_snapshot_of_the_callers(db: Db) {
     }
     tx.commit().await.expect("a commit");
     waiter.await.expect("no panic").expect("an upsert");
+}
+
+async fn a_first_key_that_a_snapshot_hides(db: Db) {
+    with_rows(&db, [record(None, "rock")]).await;
+    let mut tx = db.pool.begin().await.expect("a transaction");
+    let level = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ";
+    sqlx::raw_sql(level)
+        .execute(&mut *tx)
+        .await
+        .expect("a level");
+    sqlx::raw_sql("SELECT 1")
+        .execute(&mut *tx)
+        .await
+        .expect("a snapshot");
+    upsert(&db, record("r1", "jazz")).await;
+    // The fallback's row is wanted for a key that another row has got since: a new transaction sees it.
+    let error = Taxonomy::upsert(record("r1", "rock"))
+        .run_in(&mut tx)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::Serialization { .. }), "{error}");
 }
 
 /// Makes the next `times` updates of the table fail as the victims of a deadlock.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use upsert_runtime::{LockedUpsert, Outcome};
+use upsert_runtime::{Error, LockedUpsert, Outcome};
 use upsert_tests::Target;
 
 use super::models::{NewTaxonomy, TAXONOMY, Taxonomy, TaxonomyChanges, record, upsert, with_rows};
@@ -17,6 +17,8 @@ tests![
     touch_moves_with_real_changes_only,
     what_comes_back_is_what_is_stored,
     updates_burn_no_ids,
+    a_trigger_that_stores_nothing on ["postgres", "sqlite"],
+    a_schema_that_replaces on ["sqlite"],
     any_text_is_stored_as_it_is,
 ];
 
@@ -53,7 +55,8 @@ async fn unchanged_is_not_written(db: Db) {
         1,
         "the trigger notes an UPDATE that changes nothing"
     );
-    let version = row_version(&db).await;
+    let observer = db.pool_of(1).await;
+    let version = row_version(&observer).await;
     for record in [
         record("r1", "rock"),
         record(None, "rock"),
@@ -68,17 +71,22 @@ async fn unchanged_is_not_written(db: Db) {
         assert_eq!(done.row, rows[0], "updated_at is untouched");
     }
     assert_eq!(db.number("SELECT count(*) FROM noted").await, 1);
-    assert_eq!(row_version(&db).await, version);
+    assert_eq!(row_version(&observer).await, version);
+    upsert(&db, record("r1", "rock").named("Rock")).await;
+    let moved = row_version(&observer).await != version;
+    assert!(moved || Sqlx::TARGET == "mysql", "the counter counts");
+    observer.close().await;
 }
 
-/// PostgreSQL numbers each version of a row.
-async fn row_version(db: &Db) -> Vec<String> {
-    if Sqlx::TARGET == "postgres" {
-        db.texts("SELECT xmin::text || ctid::text FROM taxonomy")
-            .await
-    } else {
-        Vec::new()
-    }
+/// PostgreSQL numbers each version of a row, SQLite each change of the file by another connection. MariaDB counts only for the
+/// whole server: there the trigger has to do.
+async fn row_version(observer: &sqlx::Pool<Sqlx>) -> Vec<String> {
+    let sql = match Sqlx::TARGET {
+        "postgres" => "SELECT xmin::text || ctid::text FROM taxonomy",
+        "sqlite" => "PRAGMA data_version",
+        _ => return Vec::new(),
+    };
+    Sqlx::texts(observer, sql.to_owned()).await
 }
 
 async fn only_what_differs_is_written(db: Db) {
@@ -227,10 +235,13 @@ async fn what_comes_back_is_what_is_stored(db: Db) {
             }
         }
         _ => {
-            // SQLite's RETURNING does not see what a trigger changes afterwards; a column's affinity it does.
-            db.run("DROP TABLE taxonomy").await;
-            db.run(&TAXONOMY.replace("description {long}", "description {long} COLLATE NOCASE"))
+            for event in ["INSERT", "UPDATE"] {
+                db.run(&format!(
+                    "CREATE TRIGGER shout_{event} AFTER {event} ON taxonomy BEGIN \
+                     UPDATE taxonomy SET description = upper(description) WHERE id = new.id; END"
+                ))
                 .await;
+            }
         }
     }
     let new = NewTaxonomy {
@@ -261,6 +272,52 @@ async fn updates_burn_no_ids(db: Db) {
     assert_eq!(
         upsert(&db, record("r2", "jazz")).await.row.id,
         rows[0].id + 1
+    );
+}
+
+async fn a_trigger_that_stores_nothing(db: Db) {
+    with_rows(&db, []).await;
+    if Sqlx::TARGET == "postgres" {
+        db.run(
+            "CREATE FUNCTION veto() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$; \
+             CREATE TRIGGER veto BEFORE INSERT ON taxonomy FOR EACH ROW EXECUTE FUNCTION veto()",
+        )
+        .await;
+    } else {
+        db.run("CREATE TRIGGER veto BEFORE INSERT ON taxonomy BEGIN SELECT RAISE(IGNORE); END")
+            .await;
+    }
+    let upsert = Taxonomy::upsert(record("r1", "rock")).run(&db.pool);
+    let error = tokio::time::timeout(Duration::from_secs(10), upsert)
+        .await
+        .expect("an end")
+        .unwrap_err();
+    assert!(matches!(error, Error::Database { .. }), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("`Taxonomy`: create: the database stored no row"),
+        "{error}"
+    );
+}
+
+async fn a_schema_that_replaces(db: Db) {
+    db.run(&TAXONOMY.replace(
+        "slug {text} NOT NULL UNIQUE",
+        "slug {text} NOT NULL UNIQUE ON CONFLICT REPLACE",
+    ))
+    .await;
+    upsert(&db, record("r1", "rock")).await;
+    upsert(&db, record("r2", "jazz")).await;
+    let error = Taxonomy::upsert(record("r2", "rock"))
+        .run(&db.pool)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::Conflict { .. }), "{error}");
+    assert_eq!(
+        db.texts("SELECT slug FROM taxonomy ORDER BY id").await,
+        ["rock", "jazz"],
+        "no row was deleted"
     );
 }
 

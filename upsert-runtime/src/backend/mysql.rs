@@ -37,6 +37,11 @@ impl Driver<Self> for MySql {
     // named.
     const QUIET: &'static str = "";
 
+    // A locking read sees what is committed, at every level.
+    const SNAPSHOT: &'static str = "";
+
+    const READS_AGAIN: bool = true;
+
     const REFUSALS: u32 = 3;
 
     const SHARED: bool = true;
@@ -58,8 +63,8 @@ impl Driver<Self> for MySql {
             1205 | 3572 => Cause::LockTimeout,
             // the savepoint does not exist: the transaction is not the one in which it was set
             1305 => Cause::TransactionGone,
-            // the server shuts down; the connection was killed
-            1053 | 1927 => Cause::ConnectionLost,
+            // the server shuts down; the connection was killed; it was idle for too long (MySQL 8)
+            1053 | 1927 | 4031 => Cause::ConnectionLost,
             // error during COMMIT
             1180 => Cause::CommitUnknown,
             _ => Cause::Other,
@@ -73,13 +78,14 @@ impl Driver<Self> for MySql {
     }
 
     fn is_safe_to_show(error: &dyn DatabaseError) -> bool {
-        matches!(
-            number(error),
-            // access; database, table, column unknown; table full, disk full; server gone or read-only
-            1044 | 1045 | 1049 | 1054 | 1142 | 1143 | 1146 | 1114 | 1021 | 1041 | 1047 | 1053 | 1180 | 1205 | 1213 | 1290 | 1927
-            // NULL refused, no default, too long, out of range, CHECK, foreign key
-            | 1048 | 1364 | 1406 | 1264 | 3819 | 4025 | 1451 | 1452
-        )
+        // Access; too many connections; database, table, column unknown, syntax; table full, disk full; read-only; ended, killed.
+        const SURROUNDINGS: &[u16] = &[
+            1044, 1045, 1142, 1143, 1227, 1698, 1040, 1203, 1226, 1049, 1054, 1064, 1146, 1114,
+            1021, 1041, 1290, 1792, 1836, 1047, 1053, 1180, 1205, 1213, 1317, 1927, 1969, 3024,
+        ];
+        // NULL refused, no default, too long, out of range, CHECK, foreign key.
+        const COLUMNS: &[u16] = &[1048, 1364, 1406, 1264, 3819, 4025, 1451, 1452];
+        SURROUNDINGS.contains(&number(error)) || COLUMNS.contains(&number(error))
     }
 
     fn inserted_id(done: &MySqlQueryResult) -> Option<MySqlArguments> {

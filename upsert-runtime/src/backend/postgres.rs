@@ -1,7 +1,7 @@
 //! PostgreSQL. Codes: <https://www.postgresql.org/docs/current/errcodes-appendix.html>
 
 use sqlx::error::DatabaseError;
-use sqlx::postgres::{PgArguments, PgQueryResult};
+use sqlx::postgres::{PgArguments, PgDatabaseError, PgQueryResult};
 use sqlx::{Database, Postgres};
 
 use super::{Backend, Cause, Column, Driver, concrete, sealed};
@@ -33,6 +33,10 @@ impl Driver<Self> for Postgres {
     // Without a target: the row may meet any unique index.
     const QUIET: &'static str = " ON CONFLICT DO NOTHING";
 
+    const SNAPSHOT: &'static str = "SELECT 1 WHERE current_setting('transaction_isolation') IN ('repeatable read', 'serializable')";
+
+    const READS_AGAIN: bool = false;
+
     const REFUSALS: u32 = 3;
 
     const SHARED: bool = true;
@@ -53,7 +57,9 @@ impl Driver<Self> for Postgres {
             Some("55P03") => Cause::LockTimeout,
             Some("25P01" | "25P02") => Cause::TransactionGone,
             // the server shuts down or the session is ended; a session was idle for too long
-            Some("57P01" | "57P02" | "57P03" | "57P05" | "25P03") => Cause::ConnectionLost,
+            Some("57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25P04") => {
+                Cause::ConnectionLost
+            }
             Some(code) if code.starts_with("08") => Cause::ConnectionLost,
             _ => Cause::Other,
         }
@@ -63,14 +69,21 @@ impl Driver<Self> for Postgres {
         error.constraint().map(str::to_owned)
     }
 
-    // Messages of class 22 quote values, those of a RAISE may; a unique violation quotes them in its detail only.
+    // Messages of class 22 quote values; a unique violation does so in its detail only. What a function or trigger says with
+    // RAISE may hold anything, under any code: it has a context.
     fn is_safe_to_show(error: &dyn DatabaseError) -> bool {
+        let context = error
+            .try_downcast_ref::<PgDatabaseError>()
+            .and_then(PgDatabaseError::r#where);
+        if context.is_some() {
+            return false;
+        }
         let Some(code) = error.code() else {
             return false;
         };
         matches!(&*code, "22001" | "22021")
             || [
-                "08", "23", "25", "28", "3D", "3F", "40", "42", "53", "54", "55", "57", "58",
+                "08", "0A", "23", "25", "28", "3D", "3F", "40", "42", "53", "54", "55", "57", "58",
             ]
             .contains(&code.get(..2).unwrap_or_default())
     }

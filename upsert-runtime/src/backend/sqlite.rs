@@ -32,6 +32,11 @@ impl Driver<Self> for Sqlite {
 
     const QUIET: &'static str = "";
 
+    // A stale snapshot is an error of the first write.
+    const SNAPSHOT: &'static str = "";
+
+    const READS_AGAIN: bool = true;
+
     const REFUSALS: u32 = 1;
 
     const SHARED: bool = false;
