@@ -115,7 +115,7 @@ pub trait Driver<DB: Database> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a column of `{DB}`",
     label = "sqlx cannot both bind and read `{Self}`",
-    note = "sqlx may know the type behind one of its features, for example `chrono` or `uuid`; derive `sqlx::Type` for one of your own"
+    note = "sqlx may know the type behind one of its features, for example `chrono` or `uuid`, or not for this database at all; derive `sqlx::Type` for one of your own"
 )]
 pub trait Column<DB: Database>:
     for<'q> Encode<'q, DB> + for<'r> Decode<'r, DB> + Type<DB> + Send + Sync + 'static
@@ -173,6 +173,40 @@ pub fn get<DB: Backend, T: Column<DB>>(row: &DB::Row, index: usize) -> sqlx::Res
     DB::Driver::get(row, index)
 }
 
+/// Whether this is one of the plain types, none of which has a value for NULL.
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+fn has_no_null<T: 'static>() -> bool {
+    use std::any::TypeId;
+
+    let numbers = [
+        TypeId::of::<i8>(),
+        TypeId::of::<i16>(),
+        TypeId::of::<i32>(),
+        TypeId::of::<i64>(),
+    ];
+    let unsigned = [
+        TypeId::of::<u8>(),
+        TypeId::of::<u16>(),
+        TypeId::of::<u32>(),
+        TypeId::of::<u64>(),
+    ];
+    let others = [
+        TypeId::of::<f32>(),
+        TypeId::of::<f64>(),
+        TypeId::of::<bool>(),
+    ];
+    let owned = [
+        TypeId::of::<String>(),
+        TypeId::of::<Box<str>>(),
+        TypeId::of::<Vec<u8>>(),
+    ];
+    let this = TypeId::of::<T>();
+    numbers.contains(&this)
+        || unsigned.contains(&this)
+        || others.contains(&this)
+        || owned.contains(&this)
+}
+
 /// The column's SQL type and the field's type do not fit.
 #[derive(Debug)]
 pub(crate) struct Mismatch {
@@ -213,6 +247,10 @@ macro_rules! concrete {
                 index: row.column(index).name().to_owned(),
                 source,
             };
+            // sqlx reads NULL as 0 or as empty text on SQLite.
+            if value.is_null() && $crate::backend::has_no_null::<T>() {
+                return Err(decode_error(Box::new(sqlx::error::UnexpectedNullError)));
+            }
             let sql_type = value.type_info();
             if !value.is_null() && !sql_type.is_null() && !T::compatible(&sql_type) {
                 return Err(decode_error(Box::new($crate::backend::Mismatch {

@@ -1,5 +1,7 @@
 use std::fmt::{self, Debug, Display, Formatter};
 
+use sqlx::error::UnexpectedNullError;
+
 use crate::backend::{Backend, Cause, Driver as _, Mismatch};
 
 /// What can go wrong, one variant a cause.
@@ -23,7 +25,7 @@ pub enum Error {
     },
 
     /// More than one row matches a look-up. Nothing was written.
-    #[error("{at}: more than one row matches")]
+    #[error("{at}: more than one row matches; a look-up needs a unique index")]
     Ambiguous {
         /// What was being done.
         at: Step,
@@ -52,17 +54,7 @@ pub enum Error {
         claimed_by: &'static str,
     },
 
-    /// The row is locked by another transaction, and the call was told not to wait.
-    #[error("{at}: the row is locked")]
-    Locked {
-        /// What was being done.
-        at: Step,
-        /// The driver's error.
-        source: sqlx::Error,
-    },
-
-    /// A lock was not to be had within the limit: of the call, or of the session or server (PostgreSQL's `lock_timeout`,
-    /// MySQL's `innodb_lock_wait_timeout`, SQLite's `busy_timeout`).
+    /// A lock was not to be had within the limit of the session or server (PostgreSQL's `lock_timeout`, MySQL's `innodb_lock_wait_timeout`, SQLite's `busy_timeout`).
     #[error("{at}: a lock was not granted in time")]
     LockTimeout {
         /// What was being done.
@@ -98,11 +90,12 @@ pub enum Error {
         source: Box<Self>,
     },
 
-    /// The transaction, or the connection with it, is gone: what was written in it since it began is undone.
+    /// The transaction is no more: the database has rolled it back, by itself or with the connection; or it has ended by a
+    /// statement of the caller's, such as a `ROLLBACK` text, or on MySQL a `CREATE TABLE`, which commits what came before.
     ///
-    /// End a transaction of your own now: on MySQL later statements would take effect one by one, and `rollback()` would
-    /// undo nothing.
-    #[error("{at}: the transaction is lost, and what was written in it is undone")]
+    /// Nothing that this call wrote is stored. End a transaction of your own now: on MySQL later statements would take effect
+    /// one by one, and `rollback()` would undo nothing.
+    #[error("{at}: the transaction is lost: it was rolled back, or has ended by another statement")]
     TransactionLost {
         /// What was being done.
         at: Step,
@@ -137,8 +130,7 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         matches!(
             self,
-            Self::Locked { .. }
-                | Self::LockTimeout { .. }
+            Self::LockTimeout { .. }
                 | Self::Deadlock { .. }
                 | Self::Serialization { .. }
                 | Self::Exhausted { .. }
@@ -182,7 +174,6 @@ impl Error {
     pub(crate) fn into_source(self) -> Option<sqlx::Error> {
         match self {
             Self::Conflict { source, .. }
-            | Self::Locked { source, .. }
             | Self::LockTimeout { source, .. }
             | Self::Deadlock { source, .. }
             | Self::Serialization { source, .. }
@@ -200,7 +191,20 @@ impl Error {
 // Not derived: the driver's `Debug` shows values.
 impl Debug for Error {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Error")
+        let variant = match self {
+            Self::NoUsableKey { .. } => "NoUsableKey",
+            Self::Ambiguous { .. } => "Ambiguous",
+            Self::Conflict { .. } => "Conflict",
+            Self::IdentityConflict { .. } => "IdentityConflict",
+            Self::LockTimeout { .. } => "LockTimeout",
+            Self::Deadlock { .. } => "Deadlock",
+            Self::Serialization { .. } => "Serialization",
+            Self::Exhausted { .. } => "Exhausted",
+            Self::TransactionLost { .. } => "TransactionLost",
+            Self::CommitUnknown { .. } => "CommitUnknown",
+            Self::Database { .. } => "Database",
+        };
+        f.debug_tuple(variant)
             .field(&format_args!("{self}"))
             .finish()
     }
@@ -295,10 +299,15 @@ fn detail<DB: Backend>(error: &sqlx::Error) -> String {
                 format!("{} refused it ({code})", DB::Driver::TITLE)
             }
         }
-        sqlx::Error::ColumnDecode { index, source } => match source.downcast_ref::<Mismatch>() {
-            Some(mismatch) => format!("column `{index}`: {mismatch}"),
-            None => format!("column `{index}` holds what its field's type cannot"),
-        },
+        sqlx::Error::ColumnDecode { index, source } => {
+            if let Some(mismatch) = source.downcast_ref::<Mismatch>() {
+                format!("column `{index}`: {mismatch}")
+            } else if source.is::<UnexpectedNullError>() {
+                format!("column `{index}` is NULL; a field for it is an `Option`")
+            } else {
+                format!("column `{index}` holds what its field's type cannot")
+            }
+        }
         sqlx::Error::Encode(_) => "a value cannot be encoded".to_owned(),
         sqlx::Error::RowNotFound => {
             "the database stored no row (a trigger or rule may have kept it from doing so)"

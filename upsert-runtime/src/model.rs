@@ -21,7 +21,7 @@ use crate::upsert::Upsert;
 /// | attribute | meaning |
 /// | --- | --- |
 /// | `#[lookup(remote_id, slug)]` | the keys, tried in this order; required |
-/// | `#[lookup((site_id, slug))]` | a composite key |
+/// | `#[lookup((site_id, slug))]` | a composite key; with an option: `#[lookup(remote_id, (site_id, slug)(unclaimed))]` |
 /// | `#[lookup(remote_id, slug(unclaimed))]` | a row found by `slug` whose `remote_id` is another one is an [`Error::IdentityConflict`](crate::Error::IdentityConflict) |
 /// | `#[upsert(table = "music.taxonomy")]` | the table, with its schema if there is one; default: the struct's name in `snake_case` |
 /// | `#[upsert(crate = path)]` | where this crate is found; default `::upsert_runtime` |
@@ -36,7 +36,7 @@ use crate::upsert::Upsert;
 /// | `#[upsert(trim)]` | white space around the text is cut off before it is looked up or stored |
 /// | `#[upsert(create_only)]` | written on create, never on update |
 /// | `#[upsert(readonly)]` | read, never written: a default or a generated column |
-/// | `#[upsert(touch)]` | set by the database's wall clock on create and on every real change |
+/// | `#[upsert(touch)]` | set by the database's wall clock on create and on every real change: a time stamp, on SQLite text as `2026-01-31T12:34:56.789Z` |
 /// | `#[sqlx(rename = "page_title")]` | the column's name |
 /// | `#[sqlx(skip)]` | no column: filled with `Default::default()` |
 ///
@@ -47,6 +47,10 @@ use crate::upsert::Upsert;
 /// other field it is stored as it is, so that a unique index lets only one such row in. See [`Key`](crate::Key).
 ///
 /// # Types
+///
+/// Whether a column differs is its field's `PartialEq` on what was read. A column that rounds, pads or cuts off what it is given
+/// differs every time, and is written every time: take `timestamp(6)` and not `timestamp` on MySQL, cut times to
+/// microseconds, avoid `CHAR(n)` and `FLOAT`.
 ///
 /// Every column that is written needs a type that is `Clone`, `Debug` and `PartialEq`, and that sqlx can both bind and read.
 #[diagnostic::on_unimplemented(

@@ -135,8 +135,8 @@ impl<DB: Backend> Transaction<DB> {
     ///
     /// # Errors
     ///
-    /// [`Error::TransactionLost`] if the database has undone the transaction, or it has ended otherwise; then nothing is
-    /// committed by this call. [`Error::CommitUnknown`] if the connection broke meanwhile. A constraint that is checked at the
+    /// [`Error::TransactionLost`] if the database has undone the transaction, or it has ended by a statement of the caller's (on
+    /// MySQL a `CREATE TABLE` commits what came before it); this call then commits nothing. [`Error::CommitUnknown`] if the connection broke meanwhile. A constraint that is checked at the
     /// end is an [`Error::Conflict`] or [`Error::Database`], and everything is rolled back.
     pub async fn commit(mut self) -> Result<(), Error> {
         let at = Step::new(None, Operation::Commit);
@@ -313,7 +313,7 @@ impl<DB: Backend> Debug for Transaction<DB> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a transaction",
     label = "a lock is released at the end of a transaction, so one is needed here",
-    note = "begin one with `upsert_runtime::begin(&pool)` or `pool.begin()`, and pass `&mut tx`"
+    note = "begin one with `upsert_runtime::begin(&pool)` or `pool.begin()`, and pass `&mut tx` (not `&mut *tx`)"
 )]
 pub trait InTransaction: Send + sealed::Sealed {
     /// Its database.

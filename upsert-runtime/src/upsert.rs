@@ -208,6 +208,8 @@ struct Chain<M: LockedUpsert> {
     refusals: u32,
     /// Whether a create may look out for conflicts quietly; learned from the first try.
     quiet: bool,
+    /// Whether the row was found by the first key, so that a conflict is one and no race.
+    by_first_key: bool,
     /// Whether the error of the last attempt may have come of a race.
     raced: bool,
     /// Where the number of attempts is noted.
@@ -238,6 +240,7 @@ impl<M: LockedUpsert> Chain<M> {
             changes,
             refusals: 0,
             quiet: true,
+            by_first_key: false,
             raced: false,
             span,
         })
@@ -271,11 +274,12 @@ impl<M: LockedUpsert> Chain<M> {
             });
         }
         let result = update(conn, &row, &self.changes, &columns).await;
-        if lookup == 0 {
+        self.by_first_key = lookup == 0;
+        if self.by_first_key {
             self.refusals = 0;
         }
         // A row that a fallback found may meet one that was created with the first key meanwhile: that one is the record's.
-        if lookup > 0 && matches!(result, Err(Error::Conflict { .. })) {
+        if !self.by_first_key && matches!(result, Err(Error::Conflict { .. })) {
             self.refusals += 1;
             self.raced = self.refusals < DB::Driver::REFUSALS;
         }
@@ -315,6 +319,7 @@ impl<DB: Backend, M: Stored<DB>> Work<DB> for Chain<M> {
             if let Some(found) = lookup::find(conn, &self.new).await? {
                 return self.update(conn, found).await;
             }
+            self.by_first_key = false;
             let quiet = self.quiet
                 && !DB::Driver::QUIET.is_empty()
                 && self.refusals + 1 < DB::Driver::REFUSALS;
@@ -345,6 +350,7 @@ impl<DB: Backend, M: Stored<DB>> Work<DB> for Chain<M> {
         // A deferred constraint refuses at COMMIT what the attempt had already counted as done.
         if let Error::Conflict { at, .. } = error
             && at.operation == Operation::Commit
+            && !self.by_first_key
         {
             self.refusals += 1;
             return self.refusals < DB::Driver::REFUSALS;

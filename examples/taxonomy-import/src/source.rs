@@ -63,6 +63,10 @@ impl Source {
 
     fn open(path: &PathBuf) -> anyhow::Result<Self> {
         let name = path.display().to_string();
+        // Not shown: it may hold a password.
+        if name.contains("://") {
+            bail!("a URL is no FILE; the database is named by --database-url");
+        }
         let open = || -> io::Result<(fs::Metadata, File)> {
             let file = File::open(path)?;
             Ok((file.metadata()?, file))

@@ -20,6 +20,7 @@ tests![
     a_missing_table,
     a_missing_column,
     a_wrong_column_type,
+    a_null_in_a_field_that_has_none,
     constraints_name_themselves,
     a_null_byte,
     a_full_disk on ["sqlite"],
@@ -69,6 +70,28 @@ async fn a_wrong_column_type(db: Db) {
         ],
     );
     assert!(!text.contains("many"), "{text}");
+}
+
+async fn a_null_in_a_field_that_has_none(db: Db) {
+    db.run(
+        &TAXONOMY
+            .replace("uses bigint NOT NULL", "uses bigint")
+            .replace("name {text} NOT NULL", "name {text}"),
+    )
+    .await;
+    db.run("INSERT INTO taxonomy (remote_id, slug, name, uses, source) VALUES ('r1', 'rock', 'rock', NULL, 'x')").await;
+    let text = refused(&db, record("r1", "rock")).await;
+    assert_holds(
+        &text,
+        &[
+            "`Taxonomy`",
+            "look-up by `remote_id`",
+            "column `uses` is NULL",
+        ],
+    );
+    db.run("UPDATE taxonomy SET uses = 0, name = NULL").await;
+    let text = refused(&db, record("r1", "rock")).await;
+    assert_holds(&text, &["column `name` is NULL"]);
 }
 
 async fn constraints_name_themselves(db: Db) {

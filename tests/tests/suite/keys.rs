@@ -271,7 +271,7 @@ async fn an_ambiguous_key_writes_nothing(db: Db) {
     assert!(matches!(error, Error::Ambiguous { .. }), "{error}");
     assert_eq!(
         error.to_string(),
-        "`Taxonomy`: look-up by `slug`: more than one row matches"
+        "`Taxonomy`: look-up by `slug`: more than one row matches; a look-up needs a unique index"
     );
     assert_eq!(
         db.texts("SELECT name FROM taxonomy ORDER BY id").await,

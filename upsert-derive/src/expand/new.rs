@@ -53,7 +53,10 @@ fn doc(model: &Model) -> String {
 fn field_doc(column: &Column, name: &str) -> String {
     let mut doc = match (column.is_key, column.role) {
         (_, Role::AssignedId) => format!("The primary key `{name}`."),
-        (true, _) => format!("The key `{name}`; blank, it identifies no record."),
+        (true, _) if column.is_optional() || column.is_text() => {
+            format!("The key `{name}`; blank, it identifies no record.")
+        }
+        (true, _) => format!("The key `{name}`."),
         (false, _) => format!("The column `{name}`."),
     };
     if column.trim {
