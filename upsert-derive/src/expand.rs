@@ -63,12 +63,6 @@ fn is_blank(column: &Column, of: &TokenStream) -> TokenStream {
     quote_spanned! { span_of(column) => (&&&&_rt::Probe(&#of.#name)).is_blank_key() }
 }
 
-/// Trims the field in `of`. A type that cannot be trimmed is blamed at the field.
-fn trim(column: &Column, of: &TokenStream) -> TokenStream {
-    let name = &column.name.ident;
-    quote_spanned! { span_of(column) => _rt::Trim::trim(&mut #of.#name); }
-}
-
 /// The place of the field's type, with the names of generated code: a type may come out of another macro.
 fn span_of(column: &Column) -> Span {
     Span::call_site().located_at(column.ty.span())

@@ -49,11 +49,10 @@ impl<T: PartialEq> Change<T> {
     }
 }
 
-impl<T: Trim> Trim for Change<T> {
-    fn trim(&mut self) {
-        if let Self::Set(value) = self {
-            value.trim();
-        }
+/// Trims the value to be set.
+pub fn trim_change<T: Trim>(change: &mut Change<T>) {
+    if let Change::Set(value) = change {
+        value.trim();
     }
 }
 

@@ -132,6 +132,11 @@ impl<T: Trim> Trim for Option<T> {
     }
 }
 
+/// Trims a field; the type is named where it is called, so that a type that cannot be trimmed is blamed at the field.
+pub fn trim<T: Trim>(value: &mut T) {
+    value.trim();
+}
+
 /// On create a blank key in an optional field is stored as NULL, so that it never meets a unique index.
 pub fn null_if_blank<T>(value: &mut Option<T>, is_blank: bool) {
     if is_blank {

@@ -13,9 +13,9 @@ pub use std::string::String;
 pub use sqlx::{Database, Error as SqlxError};
 
 pub use crate::backend::{Backend, BindResult, Column, bind, get};
-pub use crate::change::Change;
+pub use crate::change::{Change, trim_change};
 pub use crate::key::{
-    CopyProbe, Key, KeyProbe, OptionProbe, OtherProbe, Probe, Trim, null_if_blank,
+    CopyProbe, Key, KeyProbe, OptionProbe, OtherProbe, Probe, Trim, null_if_blank, trim,
 };
 pub use crate::model::{
     LockedUpsert, Lookup, Model, ModelColumn, NO_MODEL, Sql, Stored, no_column,

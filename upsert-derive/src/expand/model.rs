@@ -1,7 +1,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::{changes_ident, is_blank, new_ident, trim};
+use super::{changes_ident, is_blank, new_ident};
 use crate::column::Column;
 use crate::model::{Lookup, Model};
 use crate::sql::{Dialect, Sql};
@@ -20,7 +20,10 @@ pub(super) fn locked_upsert(model: &Model) -> TokenStream {
     let data = data(model);
     let normalize = model.created().map(|(_, column)| normalize(column));
     let trimmed = model.updated().filter(|(_, column)| column.trim);
-    let normalize_changes = trimmed.map(|(_, column)| trim(column, &quote! { __changes }));
+    let normalize_changes = trimmed.map(|(_, column)| {
+        let (name, ty) = (&column.name.ident, &column.ty);
+        quote! { _rt::trim_change::<#ty>(&mut __changes.#name); }
+    });
     let new_is_blank = match_blank(model, &quote! { __new });
     let is_blank = match_blank(model, &quote! { self });
     let differs = model.updated().map(|(place, column)| {
@@ -66,7 +69,10 @@ pub(super) fn locked_upsert(model: &Model) -> TokenStream {
 fn normalize(column: &Column) -> TokenStream {
     let name = &column.name.ident;
     let new = quote! { __new };
-    let trim = column.trim.then(|| trim(column, &new));
+    let ty = &column.ty;
+    let trim = column
+        .trim
+        .then(|| quote! { _rt::trim::<#ty>(&mut __new.#name); });
     let null = (column.is_key && column.is_optional()).then(|| {
         let is_blank = is_blank(column, &new);
         quote! {
