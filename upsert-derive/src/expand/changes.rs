@@ -6,7 +6,7 @@ use crate::column::Column;
 use crate::model::Model;
 use crate::sql::{Dialect, Sql};
 
-/// ```ignore
+/// ```text
 /// /// Updating data …
 /// #[derive(Clone, Debug, PartialEq, Default)]
 /// pub struct TaxonomyChanges { remote_id: Change<Option<String>>, … }
@@ -76,7 +76,7 @@ fn setter(model: &Model, column: &Column, column_name: &str) -> TokenStream {
     }
 }
 
-/// ```ignore
+/// ```text
 /// impl From<NewTaxonomy> for TaxonomyChanges { … }
 /// ```
 ///

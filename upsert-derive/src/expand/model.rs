@@ -6,7 +6,7 @@ use crate::column::Column;
 use crate::model::{Lookup, Model};
 use crate::sql::{Dialect, Sql};
 
-/// ```ignore
+/// ```text
 /// impl LockedUpsert for Taxonomy {
 ///     type New = NewTaxonomy;
 ///     type Changes = TaxonomyChanges;

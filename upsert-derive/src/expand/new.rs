@@ -6,7 +6,7 @@ use crate::column::{Column, Role};
 use crate::model::Model;
 use crate::sql::{Dialect, Sql};
 
-/// ```ignore
+/// ```text
 /// /// Creating data …
 /// #[derive(Clone, Debug, PartialEq)]
 /// pub struct NewTaxonomy {

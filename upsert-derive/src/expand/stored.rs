@@ -4,7 +4,7 @@ use quote::{quote, quote_spanned};
 use super::{changes_ident, new_ident, span_of};
 use crate::model::Model;
 
-/// ```ignore
+/// ```text
 /// impl<__DB: Backend> Stored<__DB> for Taxonomy where i64: Column<__DB>, … {
 ///     fn decode(row: &__DB::Row) -> Result<Self, sqlx::Error> { … }
 ///     fn bind_new(new: &NewTaxonomy, column: usize, to: &mut __DB::Arguments) -> BindResult { … }
