@@ -59,8 +59,10 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod backend;
+mod chain;
 mod change;
 mod error;
+mod in_transaction;
 mod insert;
 mod key;
 mod lookup;
@@ -82,10 +84,11 @@ pub use upsert_derive::LockedUpsert;
 
 pub use self::backend::{Backend, Column};
 pub use self::error::{Error, Operation, Step};
+pub use self::in_transaction::{InTransaction, Lent};
 pub use self::key::{Key, Trim};
 pub use self::model::{LockedUpsert, Stored};
 pub use self::retry::Retry;
-pub use self::transaction::{Begin, InTransaction, Lent, Transaction, begin};
+pub use self::transaction::{Begin, Transaction, begin};
 pub use self::upsert::{Outcome, Upsert, Upserted};
 
 /// The README's examples, as tests.

@@ -7,8 +7,9 @@ use sqlx::SqlStr;
 
 use crate::backend::{Backend, Driver as _};
 use crate::error::{Error, Operation, Step};
+use crate::in_transaction::Lent;
 use crate::owned::Work;
-use crate::transaction::{Lent, probe};
+use crate::transaction::probe;
 
 const RELEASE: &str = "RELEASE SAVEPOINT upsert";
 const ROLL_BACK: &str = "ROLLBACK TO SAVEPOINT upsert";

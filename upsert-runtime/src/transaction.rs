@@ -78,8 +78,8 @@ impl<DB: Backend> Debug for Begin<'_, DB> {
 /// Do not end it by a `COMMIT` or `ROLLBACK` text of your own, nor, on MySQL, by a statement that commits implicitly (`CREATE
 /// TABLE`): `commit` reports it as lost then.
 pub struct Transaction<DB: Backend> {
-    connection: PoolConnection<DB>,
-    state: State,
+    pub(crate) connection: PoolConnection<DB>,
+    pub(crate) state: State,
 }
 
 /// What is known of a transaction of ours.
@@ -303,68 +303,6 @@ impl<DB: Backend> Debug for Transaction<DB> {
             .field("state", &self.state)
             .finish_non_exhaustive()
     }
-}
-
-/// What is accepted where a transaction is asked for: [`Transaction`], or `sqlx::Transaction`.
-///
-/// Sealed. With sqlx's own type two things are weaker, as it cannot be marked as lost: a call of this crate that is dropped in
-/// flight leaves its answer on the wire of a server, so roll the transaction back then; and sqlx's `commit()` may say `Ok` for
-/// what the server has undone.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a transaction",
-    label = "a lock is released at the end of a transaction, so one is needed here",
-    note = "begin one with `upsert_runtime::begin(&pool)` or `pool.begin()`, and pass `&mut tx` (not `&mut *tx`)"
-)]
-pub trait InTransaction: Send + sealed::Sealed {
-    /// Its database.
-    type Database: Backend;
-
-    #[doc(hidden)]
-    fn lend(&mut self) -> Lent<'_, Self::Database>;
-}
-
-/// The transaction behind an [`InTransaction`], lent for a call.
-pub struct Lent<'t, DB: Backend> {
-    pub(crate) connection: &'t mut DB::Connection,
-    /// Of a transaction of ours.
-    pub(crate) state: Option<&'t mut State>,
-}
-
-impl<DB: Backend> Debug for Lent<'_, DB> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lent").finish_non_exhaustive()
-    }
-}
-
-impl<DB: Backend> InTransaction for Transaction<DB> {
-    type Database = DB;
-
-    fn lend(&mut self) -> Lent<'_, DB> {
-        Lent {
-            connection: &mut self.connection,
-            state: Some(&mut self.state),
-        }
-    }
-}
-
-impl<DB: Backend> InTransaction for sqlx::Transaction<'_, DB> {
-    type Database = DB;
-
-    fn lend(&mut self) -> Lent<'_, DB> {
-        Lent {
-            connection: self,
-            state: None,
-        }
-    }
-}
-
-mod sealed {
-    use crate::backend::Backend;
-
-    #[expect(unnameable_types, reason = "that is what seals")]
-    pub trait Sealed {}
-    impl<DB: Backend> Sealed for super::Transaction<DB> {}
-    impl<DB: Backend> Sealed for sqlx::Transaction<'_, DB> {}
 }
 
 /// The time until which something may be tried again.
