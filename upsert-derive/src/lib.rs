@@ -16,8 +16,8 @@ mod suggest;
 
 /// Implements `LockedUpsert` and makes the model's creating and updating data.
 ///
-/// The attributes `#[lookup(..)]`, `#[upsert(..)]` and the few of `#[sqlx(..)]` are explained at the trait of the same name:
-/// <https://docs.rs/upsert-runtime/latest/upsert_runtime/trait.LockedUpsert.html>.
+/// The attributes `#[lookup(..)]`, `#[upsert(..)]` and the few of `#[sqlx(..)]` are explained at the trait of the same name in
+/// `upsert-runtime`.
 #[proc_macro_derive(LockedUpsert, attributes(upsert, lookup, sqlx))]
 pub fn locked_upsert(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     derive::derive(input.into()).into()

@@ -71,7 +71,9 @@ impl<DB: Backend> Debug for Begin<'_, DB> {
 /// * [`commit`](Self::commit) is an error if what was written is undone, also where the server would answer `Ok`: after a
 ///   failed statement whose error nobody looked at (PostgreSQL), after a deadlock (MySQL);
 /// * dropped while it begins, or while a call of this crate on it is under way, it closes its connection, so that no later
-///   borrower of the pool finds an open transaction. On SQLite, where nothing is on a wire, it rolls back.
+///   borrower of the pool finds an open transaction. On SQLite, where nothing is on a wire, it rolls back;
+/// * after a call of this crate that was dropped in flight it is lost, and says so. On SQLite it goes on; whether the dropped
+///   call was finished is then open.
 ///
 /// Dropped without `commit`, it rolls back: the statement is sent when the pool takes the connection back.
 ///
@@ -256,7 +258,7 @@ pub(crate) async fn probe<DB: Backend>(
     Err(None)
 }
 
-/// What stopped a connection from being made: neither variant can quote a value.
+/// What stopped a connection from being made. No record has been sent, so no text can quote a value.
 fn unreachable_detail(source: &sqlx::Error) -> String {
     match source {
         sqlx::Error::Io(error) => error.to_string(),

@@ -244,7 +244,7 @@ async fn no_value_in_errors_or_logs(db: Db) {
         .with_ansi(false)
         .with_writer(log.clone())
         .with_span_events(tracing_subscriber::fmt::format::FmtSpan::CLOSE);
-    // This crate's own spans and events: sqlx logs statements, whose parameters are placeholders.
+    // Everything that is logged, at every level: sqlx's statements too, in which no value stands.
     let subscriber = tracing_subscriber::registry().with(layer);
     let secret = |remote_id: &str, slug: &str| NewTaxonomy {
         remote_id: Some(format!("SECRET {remote_id}")),
