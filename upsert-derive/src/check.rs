@@ -199,6 +199,30 @@ pub(crate) fn key(key: &KeyAttr, places: &[usize], earlier: &[Lookup], errors: &
     }
 }
 
+/// Each look-up has methods of its own, and `by_id` is the primary key's.
+pub(crate) fn method(
+    key: &KeyAttr,
+    lookup: &Lookup,
+    earlier: &[Lookup],
+    id: usize,
+    columns: &[Column],
+    errors: &mut Errors,
+) {
+    let method = lookup.method(columns);
+    let taken = earlier
+        .iter()
+        .find(|other| other.method(columns) == method && other.columns != lookup.columns);
+    let other = match taken {
+        Some(other) => format!("the look-up by `{}`", other.name),
+        None if method == "id" && lookup.columns != [id] => "the primary key".to_owned(),
+        None => return,
+    };
+    errors.at(
+        &key.fields[0],
+        format!("the method `by_{method}` is that of {other}\nhelp: rename a field, and keep its column with `#[sqlx(rename = \"..\")]`"),
+    );
+}
+
 /// Each column has a name of its own, and each setter too.
 pub(crate) fn columns(columns: &[Column], names: &[String], errors: &mut Errors) {
     for (place, column) in columns.iter().enumerate() {

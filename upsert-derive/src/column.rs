@@ -90,20 +90,36 @@ pub(crate) enum Role {
 impl Column {
     /// Whether the field's type is written as an `Option`.
     pub(crate) fn is_optional(&self) -> bool {
-        last_segment(&self.ty)
-            .is_some_and(|(name, argument)| name == "Option" && argument.is_some())
+        behind_option(&self.ty).is_some()
+    }
+
+    /// The type of a value that is there: the field's, without its `Option`.
+    pub(crate) fn value_type(&self) -> &Type {
+        behind_option(&self.ty).unwrap_or(&self.ty)
     }
 
     /// Whether the field's type is owned text, which setters take as `impl Into<..>`.
     pub(crate) fn is_text(&self) -> bool {
-        last_segment(&self.ty).is_some_and(|(name, argument)| {
-            name == "String"
-                || (matches!(&*name, "Box" | "Arc" | "Rc" | "Cow")
-                    && argument
-                        .and_then(last_segment)
-                        .is_some_and(|(name, _)| name == "str"))
-        })
+        is_text(&self.ty)
     }
+}
+
+/// The type in the `Option`, if that is what this type is written as.
+fn behind_option(ty: &Type) -> Option<&Type> {
+    last_segment(ty)
+        .filter(|(name, _)| name == "Option")
+        .and_then(|(_, argument)| argument)
+}
+
+/// Whether this is owned text.
+pub(crate) fn is_text(ty: &Type) -> bool {
+    last_segment(ty).is_some_and(|(name, argument)| {
+        name == "String"
+            || (matches!(&*name, "Box" | "Arc" | "Rc" | "Cow")
+                && argument
+                    .and_then(last_segment)
+                    .is_some_and(|(name, _)| name == "str"))
+    })
 }
 
 /// The last name of a type's path and the type behind it in angle brackets. Macros wrap types in invisible groups.

@@ -37,6 +37,14 @@ pub(crate) struct Lookup {
     pub(crate) unclaimed: bool,
 }
 
+impl Lookup {
+    /// What its methods end with: `slug`, `site_id_and_slug`.
+    pub(crate) fn method(&self, columns: &[Column]) -> String {
+        let names = self.columns.iter().map(|&place| &*columns[place].name.text);
+        names.collect::<Vec<_>>().join("_and_")
+    }
+}
+
 impl Model {
     /// The model of `input`. After a mistake it is what can be made of the rest, so that nothing else is reported.
     pub(crate) fn from_input(input: &DeriveInput, errors: &mut Errors) -> Option<Self> {
@@ -65,7 +73,7 @@ impl Model {
             .and_then(|rule| Rule::parse(rule, errors));
         let mut fields = Fields::parse(fields, rename_all, errors);
         let id = check::id(&input.ident, &mut fields.columns, &fields.attrs, errors);
-        let lookups = lookups(&input.ident, &attrs, &fields, errors);
+        let lookups = lookups(&input.ident, &attrs, &fields, id, errors);
         let Fields {
             mut columns,
             names,
@@ -145,6 +153,7 @@ fn lookups(
     model: &Ident,
     attrs: &StructAttrs,
     fields: &Fields,
+    id: usize,
     errors: &mut Errors,
 ) -> Vec<Lookup> {
     check::has_lookups(model, attrs, fields, errors);
@@ -172,11 +181,13 @@ fn lookups(
             _ => format!("({})", names.join(", ")),
         };
         check::key(key, &places, &lookups, errors);
-        lookups.push(Lookup {
+        let lookup = Lookup {
             name,
             columns: places,
             unclaimed: key.unclaimed.is_some(),
-        });
+        };
+        check::method(key, &lookup, &lookups, id, &fields.columns, errors);
+        lookups.push(lookup);
     }
     lookups
 }

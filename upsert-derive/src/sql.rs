@@ -25,6 +25,8 @@ pub(crate) enum Dialect {
 /// The texts of one dialect; see the runtime's `Sql` for what each is.
 #[derive(Debug)]
 pub(crate) struct Sql {
+    pub(crate) select: String,
+    pub(crate) from: String,
     pub(crate) find: Vec<String>,
     pub(crate) by_id: String,
     pub(crate) insert: String,
@@ -48,13 +50,15 @@ impl Sql {
         let id = &names[table.id];
         // Never `*`: a connection keeps the columns of a statement it has prepared.
         let list = names.join(", ");
-        let select = |places: &[usize], limit: &str| {
+        let select = format!("SELECT {list}");
+        let from = format!(" FROM {path}");
+        let find = |places: &[usize], limit: &str| {
             let equal = places
                 .iter()
                 .zip(1..)
                 .map(|(&place, n)| format!("{} = {}", names[place], dialect.placeholder(n)));
             format!(
-                "SELECT {list} FROM {path} WHERE {}{limit}",
+                "{select}{from} WHERE {}{limit}",
                 equal.collect::<Vec<_>>().join(" AND ")
             )
         };
@@ -76,9 +80,9 @@ impl Sql {
             find: table
                 .lookups
                 .iter()
-                .map(|lookup| select(lookup, " LIMIT 2"))
+                .map(|lookup| find(lookup, " LIMIT 2"))
                 .collect(),
-            by_id: select(&[table.id], ""),
+            by_id: find(&[table.id], ""),
             insert: {
                 let columns = table
                     .created
@@ -105,6 +109,8 @@ impl Sql {
                 Dialect::Postgres | Dialect::MySql => String::new(),
                 Dialect::Sqlite => format!("UPDATE {path} SET {id} = {id} WHERE 0"),
             },
+            select,
+            from,
             names,
         }
     }

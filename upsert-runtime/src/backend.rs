@@ -6,6 +6,7 @@ use std::fmt::{self, Display, Formatter};
 use sqlx::error::DatabaseError;
 use sqlx::{Database, Decode, Encode, SqlStr, Type};
 
+use crate::locking::{Locking, Wait};
 use crate::model::{Model, Sql};
 
 #[cfg(feature = "mysql")]
@@ -47,8 +48,8 @@ pub trait Driver<DB: Database> {
     /// Succeeds, and begins a transaction, only where none is open; empty where the statements above tell.
     const PROBE: &'static str;
 
-    /// What locks a row that a SELECT finds.
-    const LOCK: &'static str;
+    /// What makes a SELECT by primary keys read the primary key's index, and so lock no other rows, in its order.
+    const BY_PRIMARY_KEY: &'static str;
 
     /// What makes an INSERT that meets a unique index insert nothing, without an error; empty where there is no such thing
     /// that does no harm.
@@ -66,12 +67,49 @@ pub trait Driver<DB: Database> {
     /// conflict and not as a lost race.
     const REFUSALS: u32;
 
-    /// Whether other transactions can change rows while one of ours runs.
+    /// Whether other transactions can change rows while one of ours runs, since rows are locked one by one.
     const SHARED: bool;
 
     /// Whether a connection can be used after a call on it was dropped in flight: the database runs in this process and
     /// finishes it.
     const SURVIVES_DROP: bool;
+
+    /// The session's setting of how long a statement waits, where it is replaced for a call and put back after it.
+    type Setting: Send + Sync + 'static;
+
+    /// Whether a transaction that begins with a limit replaces the setting before BEGIN, which waits for a lock, and puts it back
+    /// after its end.
+    const LIMITS_BEGIN: bool;
+
+    /// What begins a transaction with this limit.
+    fn begin(_wait: Option<Wait>) -> SqlStr {
+        SqlStr::from_static(Self::BEGIN)
+    }
+
+    /// The setting that is this limit; `None` where it stands in each statement instead.
+    fn setting(wait: Wait) -> Option<Self::Setting>;
+
+    fn read_setting(
+        conn: &mut DB::Connection,
+    ) -> impl Future<Output = sqlx::Result<Self::Setting>> + Send;
+
+    /// Replaces the setting; where it can be, for the transaction only.
+    fn write_setting(
+        conn: &mut DB::Connection,
+        setting: &Self::Setting,
+    ) -> impl Future<Output = sqlx::Result<()>> + Send;
+
+    /// Sees to it that the setting is replaced before whatever comes next on the connection; nothing where the transaction's end
+    /// does so.
+    fn queue_setting(_conn: &mut DB::Connection, _setting: &Self::Setting) {}
+
+    /// The statement with this limit, where the limit stands in it.
+    fn limited(sql: SqlStr, _locking: Locking) -> SqlStr {
+        sql
+    }
+
+    /// What locks the rows that a SELECT finds.
+    fn lock_clause(locking: Locking) -> &'static str;
 
     /// The model's statements in this dialect.
     fn sql(model: &'static Model) -> &'static Sql;
@@ -97,6 +135,7 @@ pub trait Driver<DB: Database> {
         conn: &mut DB::Connection,
         sql: SqlStr,
         arguments: DB::Arguments,
+        keep_prepared: bool,
     ) -> impl Future<Output = sqlx::Result<Vec<DB::Row>>> + Send;
 
     fn execute(
@@ -104,6 +143,12 @@ pub trait Driver<DB: Database> {
         sql: SqlStr,
         arguments: DB::Arguments,
     ) -> impl Future<Output = sqlx::Result<DB::QueryResult>> + Send;
+
+    /// How many rows a statement changed.
+    fn affected(done: &DB::QueryResult) -> u64;
+
+    /// A number that this crate selected, at this place.
+    fn number(row: &DB::Row, index: usize) -> sqlx::Result<Option<i64>>;
 
     /// The number that the database gave an inserted row, as arguments of a statement; `None` where it does not say.
     fn inserted_id(done: &DB::QueryResult) -> Option<DB::Arguments>;
@@ -148,6 +193,8 @@ pub enum Cause {
     ConnectionLost,
     /// A COMMIT of which nobody can know whether it took effect.
     CommitUnknown,
+    /// The server does not know the words in which a limit is said.
+    NotUnderstood,
     Other,
 }
 
@@ -272,8 +319,12 @@ macro_rules! concrete {
             conn: &mut <$database as Database>::Connection,
             sql: sqlx::SqlStr,
             arguments: <$database as Database>::Arguments,
+            keep_prepared: bool,
         ) -> sqlx::Result<Vec<<$database as Database>::Row>> {
-            sqlx::query_with(sql, arguments).fetch_all(conn).await
+            sqlx::query_with(sql, arguments)
+                .persistent(keep_prepared)
+                .fetch_all(conn)
+                .await
         }
 
         async fn execute(
@@ -282,6 +333,17 @@ macro_rules! concrete {
             arguments: <$database as Database>::Arguments,
         ) -> sqlx::Result<<$database as Database>::QueryResult> {
             sqlx::query_with(sql, arguments).execute(conn).await
+        }
+
+        fn affected(done: &<$database as Database>::QueryResult) -> u64 {
+            done.rows_affected()
+        }
+
+        fn number(row: &<$database as Database>::Row, index: usize) -> sqlx::Result<Option<i64>> {
+            use sqlx::Row as _;
+
+            // What a CASE of small numbers is called differs.
+            row.try_get_unchecked(index)
         }
     };
 }

@@ -8,15 +8,16 @@ use crate::backend::{Backend, Driver as _};
 use crate::error::{Error, Operation};
 use crate::insert::{Inserted, insert};
 use crate::lookup::{self, Found};
-use crate::model::{LockedUpsert, Lookup, Model, Stored};
-use crate::owned::Work;
-use crate::update::{differing, update};
+use crate::model::{LockedUpsert, Model, Stored};
+use crate::session::Session;
+use crate::update::update;
 use crate::upsert::{Outcome, Upserted};
+use crate::work::Work;
 
 /// The record as work: look up, then update or create.
-pub(crate) struct Chain<M: LockedUpsert> {
+pub(crate) struct Chain<'f, M: LockedUpsert> {
     new: M::New,
-    changes: M::Changes,
+    updating: Updating<'f, M>,
     /// How many times in a row a unique index refused the record though no key, or only a fallback, found a row.
     refusals: u32,
     /// Whether a create may look out for conflicts quietly; learned from the first try.
@@ -29,30 +30,29 @@ pub(crate) struct Chain<M: LockedUpsert> {
     span: Span,
 }
 
-impl<M: LockedUpsert> Chain<M> {
-    /// Keys trimmed, blank optional ones NULL, at least one of them usable. `changes` are all of `new` if there are none.
+/// Where the updating data comes from.
+pub(crate) enum Updating<'f, M: LockedUpsert> {
+    /// The creating data, but for blank keys.
+    New,
+    Changes(M::Changes),
+    /// The locked row.
+    Row(MakeChanges<'f, M>),
+}
+
+type MakeChanges<'f, M> = Box<dyn FnMut(&M) -> <M as LockedUpsert>::Changes + Send + 'f>;
+
+impl<'f, M: LockedUpsert> Chain<'f, M> {
+    /// Keys trimmed, blank optional ones NULL, at least one of them usable.
     pub(crate) fn new(
         mut new: M::New,
-        changes: Option<M::Changes>,
+        updating: Updating<'f, M>,
         span: Span,
     ) -> Result<Self, Error> {
         M::normalize(&mut new);
-        let mut changes = changes.unwrap_or_else(|| new.clone().into());
-        M::normalize_changes(&mut changes);
-        if !M::MODEL.lookups.iter().any(|key| key.usable::<M>(&new)) {
-            let names: Vec<_> = M::MODEL
-                .lookups
-                .iter()
-                .map(|key| format!("`{}`", key.name))
-                .collect();
-            return Err(Error::NoUsableKey {
-                model: M::MODEL.name,
-                lookups: names.join(", "),
-            });
-        }
+        lookup::check_usable::<M>(&new)?;
         Ok(Self {
             new,
-            changes,
+            updating,
             refusals: 0,
             quiet: true,
             by_first_key: false,
@@ -63,32 +63,21 @@ impl<M: LockedUpsert> Chain<M> {
 
     async fn update<DB: Backend>(
         &mut self,
-        conn: &mut DB::Connection,
+        session: &mut Session<'_, DB>,
         found: Found<M>,
     ) -> Result<Upserted<M>, Error>
     where
         M: Stored<DB>,
     {
+        found.check_identity(&self.new)?;
         let Found { row, lookup } = found;
-        let key = &M::MODEL.lookups[lookup];
-        if let Some(earlier) = self.claim(&row, lookup)
-            && (key.unclaimed || earlier.columns.contains(&M::MODEL.id))
-        {
-            return Err(Error::IdentityConflict {
-                model: M::MODEL.name,
-                matched_by: key.name,
-                claimed_by: earlier.name,
-            });
-        }
-        let matched_by = key.name;
-        let columns = differing(&row, &self.changes);
-        if columns.is_empty() {
-            return Ok(Upserted {
-                row,
-                outcome: Outcome::Unchanged { matched_by },
-            });
-        }
-        let result = update(conn, &row, &self.changes, &columns).await;
+        let mut changes = match &mut self.updating {
+            Updating::New => self.new.clone().into(),
+            Updating::Changes(changes) => changes.clone(),
+            Updating::Row(changes) => changes(&row),
+        };
+        M::normalize_changes(&mut changes);
+        let result = update(session, &row, &changes).await;
         self.by_first_key = lookup == 0;
         if self.by_first_key {
             self.refusals = 0;
@@ -98,27 +87,11 @@ impl<M: LockedUpsert> Chain<M> {
             self.refusals += 1;
             self.raced = self.refusals < DB::Driver::REFUSALS;
         }
-        let changed = columns
-            .iter()
-            .map(|&column| M::MODEL.columns[column].field)
-            .collect();
-        Ok(Upserted {
-            row: result?,
-            outcome: Outcome::Updated {
-                matched_by,
-                changed,
-            },
-        })
-    }
-
-    /// The earlier key by which the row, found by `lookup`, is another record: it was asked for and did not find this row.
-    fn claim(&self, row: &M, lookup: usize) -> Option<&'static Lookup> {
-        let mut earlier = M::MODEL.lookups[..lookup].iter();
-        earlier.find(|key| key.usable::<M>(&self.new) && key.usable_in(row))
+        Ok(Upserted::of(row, M::MODEL.lookups[lookup].name, result?))
     }
 }
 
-impl<DB: Backend, M: Stored<DB>> Work<DB> for Chain<M> {
+impl<DB: Backend, M: Stored<DB>> Work<DB> for Chain<'_, M> {
     type Output = Upserted<M>;
 
     fn model(&self) -> &'static Model {
@@ -129,16 +102,16 @@ impl<DB: Backend, M: Stored<DB>> Work<DB> for Chain<M> {
         self.span.record("attempts", attempt);
     }
 
-    async fn once(&mut self, conn: &mut DB::Connection) -> Result<Upserted<M>, Error> {
+    async fn once(&mut self, session: &mut Session<'_, DB>) -> Result<Upserted<M>, Error> {
         loop {
-            if let Some(found) = lookup::find(conn, &self.new).await? {
-                return self.update(conn, found).await;
+            if let Some(found) = lookup::find(session, &self.new).await? {
+                return self.update(session, found).await;
             }
             self.by_first_key = false;
             let quiet = self.quiet
                 && !DB::Driver::QUIET.is_empty()
                 && self.refusals + 1 < DB::Driver::REFUSALS;
-            match insert(conn, &self.new, quiet).await? {
+            match insert(session, &self.new, quiet).await? {
                 Inserted::Row(row) => {
                     return Ok(Upserted {
                         row,

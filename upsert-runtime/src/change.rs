@@ -21,6 +21,13 @@ impl<T> Change<T> {
         if keep { Self::Keep } else { Self::Set(value) }
     }
 
+    /// Becomes `change` unless that keeps the value.
+    pub fn stage(&mut self, change: Self) {
+        if !change.is_keep() {
+            *self = change;
+        }
+    }
+
     /// Whether the column is left alone.
     pub fn is_keep(&self) -> bool {
         matches!(self, Self::Keep)

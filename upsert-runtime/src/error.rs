@@ -3,6 +3,7 @@ use std::fmt::{self, Debug, Display, Formatter};
 use sqlx::error::UnexpectedNullError;
 
 use crate::backend::{Backend, Cause, Driver as _, Mismatch};
+use crate::locking::Wait;
 
 /// What can go wrong, one variant a cause.
 ///
@@ -54,7 +55,17 @@ pub enum Error {
         claimed_by: &'static str,
     },
 
-    /// A lock was not to be had within the limit of the session or server (PostgreSQL's `lock_timeout`, MySQL's `innodb_lock_wait_timeout`, SQLite's `busy_timeout`).
+    /// Another transaction holds a lock, and the caller asked not to wait: [`Wait::NoWait`].
+    #[error("{at}: locked by another transaction")]
+    Locked {
+        /// What was being done.
+        at: Step,
+        /// The driver's error.
+        source: sqlx::Error,
+    },
+
+    /// A lock was not to be had within the limit: that of the caller ([`Wait::AtMost`]), else of the session or server
+    /// (PostgreSQL's `lock_timeout`, MySQL's `innodb_lock_wait_timeout`, SQLite's `busy_timeout`).
     #[error("{at}: a lock was not granted in time")]
     LockTimeout {
         /// What was being done.
@@ -112,6 +123,17 @@ pub enum Error {
         source: sqlx::Error,
     },
 
+    /// The database cannot do what was asked for. Nothing was sent, or what was sent was refused unread.
+    #[error("{}{database} does not support {option}", ModelName(*model))]
+    Unsupported {
+        /// The model's name.
+        model: Option<&'static str>,
+        /// What was asked for.
+        option: &'static str,
+        /// The database.
+        database: &'static str,
+    },
+
     /// The database refused a statement, or could not be reached, for any other reason.
     #[error("{at}: {detail}")]
     Database {
@@ -130,7 +152,8 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         matches!(
             self,
-            Self::LockTimeout { .. }
+            Self::Locked { .. }
+                | Self::LockTimeout { .. }
                 | Self::Deadlock { .. }
                 | Self::Serialization { .. }
                 | Self::Exhausted { .. }
@@ -153,12 +176,16 @@ impl Error {
                 at,
                 source: Some(source),
             },
-            Cause::CommitUnknown => Self::CommitUnknown { at, source },
-            Cause::NotQuiet | Cause::Other => Self::Database {
-                at,
-                detail: detail::<DB>(&source),
-                source,
-            },
+            Cause::CommitUnknown if at.operation == Operation::Commit => {
+                Self::CommitUnknown { at, source }
+            }
+            Cause::CommitUnknown | Cause::NotQuiet | Cause::NotUnderstood | Cause::Other => {
+                Self::Database {
+                    at,
+                    detail: detail::<DB>(at.operation, &source),
+                    source,
+                }
+            }
         }
     }
 
@@ -170,10 +197,30 @@ impl Error {
         }
     }
 
+    /// What the error means to a caller who asked for this limit.
+    pub(crate) fn under<DB: Backend>(self, wait: Option<Wait>) -> Self {
+        match self {
+            Self::LockTimeout { at, source } if wait == Some(Wait::NoWait) => {
+                Self::Locked { at, source }
+            }
+            Self::Database { at, source, .. }
+                if wait.is_some() && cause::<DB>(&source) == Cause::NotUnderstood =>
+            {
+                Self::Unsupported {
+                    model: at.model,
+                    option: "a limit of waiting: this server does not know `SET STATEMENT`, as MariaDB does",
+                    database: DB::Driver::TITLE,
+                }
+            }
+            error => error,
+        }
+    }
+
     /// The driver's error behind this one.
     pub(crate) fn into_source(self) -> Option<sqlx::Error> {
         match self {
             Self::Conflict { source, .. }
+            | Self::Locked { source, .. }
             | Self::LockTimeout { source, .. }
             | Self::Deadlock { source, .. }
             | Self::Serialization { source, .. }
@@ -181,9 +228,10 @@ impl Error {
             | Self::Database { source, .. } => Some(source),
             Self::TransactionLost { source, .. } => source,
             Self::Exhausted { source, .. } => source.into_source(),
-            Self::NoUsableKey { .. } | Self::Ambiguous { .. } | Self::IdentityConflict { .. } => {
-                None
-            }
+            Self::NoUsableKey { .. }
+            | Self::Ambiguous { .. }
+            | Self::IdentityConflict { .. }
+            | Self::Unsupported { .. } => None,
         }
     }
 }
@@ -196,12 +244,14 @@ impl Debug for Error {
             Self::Ambiguous { .. } => "Ambiguous",
             Self::Conflict { .. } => "Conflict",
             Self::IdentityConflict { .. } => "IdentityConflict",
+            Self::Locked { .. } => "Locked",
             Self::LockTimeout { .. } => "LockTimeout",
             Self::Deadlock { .. } => "Deadlock",
             Self::Serialization { .. } => "Serialization",
             Self::Exhausted { .. } => "Exhausted",
             Self::TransactionLost { .. } => "TransactionLost",
             Self::CommitUnknown { .. } => "CommitUnknown",
+            Self::Unsupported { .. } => "Unsupported",
             Self::Database { .. } => "Database",
         };
         f.debug_tuple(variant)
@@ -228,10 +278,7 @@ impl Step {
 
 impl Display for Step {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        if let Some(model) = self.model {
-            write!(f, "`{model}`: ")?;
-        }
-        Display::fmt(&self.operation, f)
+        write!(f, "{}{}", ModelName(self.model), self.operation)
     }
 }
 
@@ -256,6 +303,10 @@ pub enum Operation {
     Create,
     /// Updating a row that is locked.
     Update,
+    /// Reading a row again that is locked.
+    Refresh,
+    /// Deleting a row that is locked.
+    Delete,
     /// Committing.
     Commit,
     /// Rolling back.
@@ -272,6 +323,8 @@ impl Display for Operation {
             Self::LookUp { lookup } => write!(f, "look-up by `{lookup}`"),
             Self::Create => f.write_str("create"),
             Self::Update => f.write_str("update"),
+            Self::Refresh => f.write_str("refresh"),
+            Self::Delete => f.write_str("delete"),
             Self::Commit => f.write_str("commit"),
             Self::Rollback => f.write_str("rollback"),
         }
@@ -289,7 +342,7 @@ pub(crate) fn cause<DB: Backend>(error: &sqlx::Error) -> Cause {
 }
 
 /// What the driver says, as far as it cannot quote a record's values.
-fn detail<DB: Backend>(error: &sqlx::Error) -> String {
+fn detail<DB: Backend>(operation: Operation, error: &sqlx::Error) -> String {
     match error {
         sqlx::Error::Database(error) => {
             let code = error.code().unwrap_or_default();
@@ -309,6 +362,9 @@ fn detail<DB: Backend>(error: &sqlx::Error) -> String {
             }
         }
         sqlx::Error::Encode(_) => "a value cannot be encoded".to_owned(),
+        sqlx::Error::RowNotFound if operation == Operation::Refresh => {
+            "the row is there no more; a statement of this transaction has deleted it".to_owned()
+        }
         sqlx::Error::RowNotFound => {
             "the database stored no row (a trigger or rule may have kept it from doing so)"
                 .to_owned()
@@ -329,6 +385,18 @@ impl Display for Named<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.0 {
             Some(name) => write!(f, ": `{name}`"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// "`Taxonomy`: ", or nothing.
+struct ModelName(Option<&'static str>);
+
+impl Display for ModelName {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(name) => write!(f, "`{name}`: "),
             None => Ok(()),
         }
     }

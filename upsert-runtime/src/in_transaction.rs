@@ -2,14 +2,17 @@
 
 use std::fmt::{self, Debug, Formatter};
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Driver as _};
+use crate::error::{Error, Step};
+use crate::locking::Wait;
 use crate::transaction::{State, Transaction};
 
-/// What is accepted where a transaction is asked for: [`Transaction`], or `sqlx::Transaction`.
+/// What is accepted where a transaction is asked for: [`Transaction`], `sqlx::Transaction`, or what the `transaction()` of a
+/// locked row lends.
 ///
 /// Sealed. With sqlx's own type two things are weaker, as it cannot be marked as lost: a call of this crate that is dropped in
-/// flight leaves its answer on the wire of a server, so roll the transaction back then; and sqlx's `commit()` may say `Ok` for
-/// what the server has undone.
+/// flight leaves its answer on the wire of a server, so roll the transaction back then (on MySQL drop its connection: sqlx 0.9 never
+/// gives back one whose transaction is dropped so); and sqlx's `commit()` may say `Ok` for what the server has undone.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a transaction",
     label = "a lock is released at the end of a transaction, so one is needed here",
@@ -27,7 +30,49 @@ pub trait InTransaction: Send + sealed::Sealed {
 pub struct Lent<'t, DB: Backend> {
     pub(crate) connection: &'t mut DB::Connection,
     /// Of a transaction of ours.
-    pub(crate) state: Option<&'t mut State>,
+    pub(crate) state: Option<&'t mut State<DB>>,
+}
+
+impl<DB: Backend> Lent<'_, DB> {
+    /// Lends it on.
+    pub(crate) fn reborrow(&mut self) -> Lent<'_, DB> {
+        Lent {
+            connection: self.connection,
+            state: self.state.as_deref_mut(),
+        }
+    }
+
+    /// The limit of calls that name none.
+    pub(crate) fn wait(&self) -> Option<Wait> {
+        self.state.as_ref().and_then(|state| state.wait)
+    }
+
+    /// Whether a call can be made in it.
+    pub(crate) fn check(&mut self, at: Step) -> Result<(), Error> {
+        if let Some(state) = &mut self.state
+            && (state.lost || (state.in_flight && !DB::Driver::SURVIVES_DROP))
+        {
+            state.lost = true;
+            return Err(Error::TransactionLost { at, source: None });
+        }
+        Ok(())
+    }
+
+    /// Marks a call as under way, until [`leave`](Self::leave).
+    pub(crate) fn enter(&mut self, at: Step) -> Result<(), Error> {
+        self.check(at)?;
+        if let Some(state) = &mut self.state {
+            state.in_flight = true;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn leave<T>(&mut self, result: &Result<T, Error>) {
+        if let Some(state) = &mut self.state {
+            state.in_flight = false;
+            state.lost = matches!(result, Err(Error::TransactionLost { .. }));
+        }
+    }
 }
 
 impl<DB: Backend> Debug for Lent<'_, DB> {
@@ -58,6 +103,15 @@ impl<DB: Backend> InTransaction for sqlx::Transaction<'_, DB> {
     }
 }
 
+#[diagnostic::do_not_recommend]
+impl<DB: Backend> InTransaction for Lent<'_, DB> {
+    type Database = DB;
+
+    fn lend(&mut self) -> Lent<'_, DB> {
+        self.reborrow()
+    }
+}
+
 mod sealed {
     use crate::backend::Backend;
 
@@ -65,4 +119,5 @@ mod sealed {
     pub trait Sealed {}
     impl<DB: Backend> Sealed for crate::transaction::Transaction<DB> {}
     impl<DB: Backend> Sealed for sqlx::Transaction<'_, DB> {}
+    impl<DB: Backend> Sealed for super::Lent<'_, DB> {}
 }

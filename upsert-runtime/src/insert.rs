@@ -4,6 +4,7 @@ use crate::backend::{Backend, Cause, Driver as _};
 use crate::error::{Error, Operation, Step, cause};
 use crate::lookup;
 use crate::model::Stored;
+use crate::session::Session;
 use crate::statement;
 
 /// What became of an INSERT.
@@ -17,12 +18,12 @@ pub(crate) enum Inserted<M> {
 
 /// Creates the row of `new`, quietly or else so that a refusal is an error.
 pub(crate) async fn insert<DB: Backend, M: Stored<DB>>(
-    conn: &mut DB::Connection,
+    session: &mut Session<'_, DB>,
     new: &M::New,
     quiet: bool,
 ) -> Result<Inserted<M>, Error> {
     let at = Step::new(Some(M::MODEL.name), Operation::Create);
-    match send::<DB, M>(conn, new, quiet).await {
+    match send::<DB, M>(session, new, quiet).await {
         Ok(Some(row)) => Ok(Inserted::Row(row)),
         Ok(None) if quiet => Ok(Inserted::Refused(None)),
         // Neither a row nor an error: looking again would find nothing for ever.
@@ -37,23 +38,25 @@ pub(crate) async fn insert<DB: Backend, M: Stored<DB>>(
 
 /// Sends the INSERT and gives the row as the database stored it.
 async fn send<DB: Backend, M: Stored<DB>>(
-    conn: &mut DB::Connection,
+    session: &mut Session<'_, DB>,
     new: &M::New,
     quiet: bool,
 ) -> sqlx::Result<Option<M>> {
     let text = statement::insert::<DB>(M::MODEL, quiet);
     let arguments = statement::arguments::<DB, M>(new, M::MODEL.created)?;
     if !DB::Driver::sql(M::MODEL).returning.is_empty() {
-        let rows = DB::Driver::fetch(conn, text, arguments).await?;
+        let rows = session.fetch(text, arguments).await?;
         let row = rows.first().map(M::decode).transpose()?;
         return match row {
-            Some(row) if DB::Driver::READS_AGAIN => lookup::read_again(conn, &row).await.map(Some),
+            Some(row) if DB::Driver::READS_AGAIN => {
+                lookup::read_again(session, &row).await.map(Some)
+            }
             row => Ok(row),
         };
     }
-    let done = DB::Driver::execute(conn, text, arguments).await?;
+    let done = session.execute(text, arguments).await?;
     let (text, arguments) = read_back::<DB, M>(new, DB::Driver::inserted_id(&done))?;
-    let rows = DB::Driver::fetch(conn, SqlStr::from_static(text), arguments).await?;
+    let rows = session.fetch(SqlStr::from_static(text), arguments).await?;
     rows.first()
         .map(M::decode)
         .transpose()?

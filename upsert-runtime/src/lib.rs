@@ -61,19 +61,27 @@
 mod backend;
 mod chain;
 mod change;
+mod delete;
 mod error;
 mod in_transaction;
 mod insert;
 mod key;
+mod limit;
+mod lock;
+mod locked;
+mod locking;
 mod lookup;
 mod model;
+mod modify;
 mod owned;
 mod retry;
 mod savepoint;
+mod session;
 mod statement;
 mod transaction;
 mod update;
 mod upsert;
+mod work;
 
 #[doc(hidden)]
 #[path = "private.rs"]
@@ -86,6 +94,8 @@ pub use self::backend::{Backend, Column};
 pub use self::error::{Error, Operation, Step};
 pub use self::in_transaction::{InTransaction, Lent};
 pub use self::key::{Key, Trim};
+pub use self::locked::LockedRows;
+pub use self::locking::{Mode, Wait};
 pub use self::model::{LockedUpsert, Stored};
 pub use self::retry::Retry;
 pub use self::transaction::{Begin, Transaction, begin};

@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use sqlx::Database;
 
 use crate::backend::{Backend, BindResult};
+use crate::locked::LockedRow;
 use crate::upsert::Upsert;
 
 /// A model whose rows are found by one of their keys, locked, updated, else created.
@@ -15,6 +16,9 @@ use crate::upsert::Upsert;
 /// | --- | --- |
 /// | `NewTaxonomy` | creating data: one field for each column that a program may write |
 /// | `TaxonomyChanges` | updating data: each updatable column is set or left alone |
+/// | `LockedTaxonomy<'t, DB>` | a row that is locked in a transaction: derefs to the row, and has methods that update it |
+/// | `TaxonomyLock` | what [`lock`](Self::lock) returns: options, and a method for the id and for each look-up |
+/// | `TaxonomyModify` | what [`modify`](Self::modify) returns: the same for read, modify, write in one call |
 ///
 /// # Attributes of the struct
 ///
@@ -63,7 +67,20 @@ pub trait LockedUpsert: Sized + Send + Sync + 'static {
     type New: Clone + Debug + Send + Sync + 'static;
 
     /// Updating data: each updatable column is set or left alone.
-    type Changes: Clone + Debug + Default + From<Self::New> + Send + Sync + 'static;
+    type Changes: Clone + Debug + Default + PartialEq + From<Self::New> + Send + Sync + 'static;
+
+    /// A row that is locked in a transaction: `LockedTaxonomy<'t, DB>`.
+    type Locked<'t, DB: Backend>: From<LockedRow<'t, Self, DB>>;
+
+    /// What [`lock`](Self::lock) returns: `TaxonomyLock`.
+    type Lock: Default;
+
+    /// What [`modify`](Self::modify) returns: `TaxonomyModify`.
+    type Modify: Default;
+
+    /// The value of a key, one variant a look-up.
+    #[doc(hidden)]
+    type Key: Send + Sync + 'static;
 
     #[doc(hidden)]
     const MODEL: &'static Model;
@@ -72,8 +89,54 @@ pub trait LockedUpsert: Sized + Send + Sync + 'static {
     ///
     /// `new` is [`LockedUpsert::New`] or anything that converts into it. Nothing happens before [`Upsert::run`] or
     /// [`Upsert::run_in`].
-    fn upsert(new: impl Into<Self::New>) -> Upsert<Self> {
+    fn upsert(new: impl Into<Self::New>) -> Upsert<'static, Self> {
         Upsert::new(new.into())
+    }
+
+    /// Locks rows in a transaction of the caller's, and lends them as values that cannot outlive it.
+    ///
+    /// The answer, `TaxonomyLock`, has a `by_…` and a `many_by_…` method for the id and for each look-up, and `find`, which
+    /// tries all look-ups in their order. Each gives a `LockedTaxonomy`, which derefs to the row and has a method for each
+    /// column that may be updated.
+    ///
+    /// ```
+    /// # use upsert_runtime::LockedUpsert;
+    /// # #[derive(Debug, Clone, PartialEq, LockedUpsert)]
+    /// # #[lookup(slug)]
+    /// # struct Taxonomy { id: i64, slug: String, uses: i64 }
+    /// # async fn example(pool: sqlx::SqlitePool) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut tx = upsert_runtime::begin(&pool).await?;
+    /// if let Some(mut rock) = Taxonomy::lock().by_slug(&mut tx, "rock").await? {
+    ///     rock.update_uses(rock.uses + 1).await?;
+    /// }
+    /// tx.commit().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    fn lock() -> Self::Lock {
+        Self::Lock::default()
+    }
+
+    /// Reads a row, makes changes of it and writes them, in one call and one transaction of its own.
+    ///
+    /// The answer, `TaxonomyModify`, has a `by_…` and a `try_by_…` method for the id and for each look-up.
+    ///
+    /// ```
+    /// # use upsert_runtime::LockedUpsert;
+    /// # #[derive(Debug, Clone, PartialEq, LockedUpsert)]
+    /// # #[lookup(slug)]
+    /// # struct Taxonomy { id: i64, slug: String, uses: i64 }
+    /// # async fn example(pool: sqlx::SqlitePool) -> Result<(), Box<dyn std::error::Error>> {
+    /// // The closure may run more than once.
+    /// let changes = |row: &Taxonomy| TaxonomyChanges::new().uses(row.uses + 1);
+    /// Taxonomy::modify().by_slug(&pool, "rock", changes).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    fn modify() -> Self::Modify {
+        Self::Modify::default()
     }
 
     /// Trims what is to be trimmed; a blank key in an optional field becomes `None`.
@@ -83,6 +146,22 @@ pub trait LockedUpsert: Sized + Send + Sync + 'static {
     /// Trims what is to be trimmed.
     #[doc(hidden)]
     fn normalize_changes(changes: &mut Self::Changes);
+
+    /// Trims what is to be trimmed.
+    #[doc(hidden)]
+    fn normalize_key(key: &mut Self::Key);
+
+    /// Whether no record can be identified by `key`.
+    #[doc(hidden)]
+    fn key_is_blank(key: &Self::Key) -> bool;
+
+    /// Sets what `changes` set in `staged` too.
+    #[doc(hidden)]
+    fn stage(staged: &mut Self::Changes, changes: Self::Changes);
+
+    /// Whether both are the same row, by the id.
+    #[doc(hidden)]
+    fn is_same_row(&self, other: &Self) -> bool;
 
     /// Whether `new` has no value with which the key column `column` could identify a record.
     #[doc(hidden)]
@@ -119,6 +198,10 @@ pub trait Stored<DB: Backend>: LockedUpsert {
 
     #[doc(hidden)]
     fn bind_id(&self, to: &mut <DB as Database>::Arguments) -> BindResult;
+
+    /// Binds one column of the key.
+    #[doc(hidden)]
+    fn bind_key(key: &Self::Key, part: usize, to: &mut <DB as Database>::Arguments) -> BindResult;
 
     #[doc(hidden)]
     fn bind_new(new: &Self::New, column: usize, to: &mut <DB as Database>::Arguments)
@@ -158,6 +241,8 @@ pub struct Model {
 /// Stands for a model with a mistake, which does not compile.
 pub const NO_MODEL: &Model = {
     const NO_SQL: Sql = Sql {
+        select: "",
+        from: "",
         find: &[],
         by_id: "",
         insert: "",
@@ -199,6 +284,33 @@ pub struct Lookup {
     pub unclaimed: bool,
 }
 
+/// A way to find a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// By the primary key.
+    Id,
+    /// By the look-up at this place.
+    Lookup(usize),
+}
+
+impl By {
+    /// The look-up's name; that of the id's field.
+    pub(crate) fn name(self, model: &'static Model) -> &'static str {
+        match self {
+            Self::Id => model.columns[model.id].field,
+            Self::Lookup(lookup) => model.lookups[lookup].name,
+        }
+    }
+
+    /// The places of its columns.
+    pub(crate) fn columns(self, model: &'static Model) -> &'static [usize] {
+        match self {
+            Self::Id => std::slice::from_ref(&model.id),
+            Self::Lookup(lookup) => model.lookups[lookup].columns,
+        }
+    }
+}
+
 impl Lookup {
     /// Whether `new` has a value in each column of the key.
     pub(crate) fn usable<M: LockedUpsert>(&self, new: &M::New) -> bool {
@@ -217,6 +329,10 @@ impl Lookup {
 /// The texts of one dialect, written at compile time. The module `statement` joins them where the shape is known only later.
 #[derive(Debug)]
 pub struct Sql {
+    /// `SELECT "id", …`
+    pub select: &'static str,
+    /// ` FROM "taxonomy"`
+    pub from: &'static str,
     /// For each look-up, the SELECT of at most two rows that match, without a lock clause.
     pub find: &'static [&'static str],
     /// The SELECT of the row with an id.

@@ -7,29 +7,11 @@ use sqlx_core::rt;
 
 use crate::backend::{Backend, Driver as _};
 use crate::error::Error;
-use crate::model::Model;
+use crate::locking::Locking;
 use crate::retry::Retry;
+use crate::session::Session;
 use crate::transaction::{Transaction, deadline};
-
-/// What is to be done in a transaction, perhaps more than once.
-pub(crate) trait Work<DB: Backend>: Send {
-    type Output: Send;
-
-    fn model(&self) -> &'static Model;
-
-    /// Is told that an attempt begins, from 1.
-    fn began(&mut self, attempt: u32);
-
-    /// Does it, in the transaction that is open on `conn`.
-    fn once(
-        &mut self,
-        conn: &mut DB::Connection,
-    ) -> impl Future<Output = Result<Self::Output, Error>> + Send;
-
-    /// Whether `error`, which ended the last attempt, came of a race that may be lost no more the next time. It says so a few
-    /// times in a row at most.
-    fn again(&mut self, error: &Error) -> bool;
-}
+use crate::work::Work;
 
 /// Does `work` in a transaction of its own.
 ///
@@ -38,22 +20,25 @@ pub(crate) trait Work<DB: Backend>: Send {
 pub(crate) async fn run<DB: Backend, W: Work<DB>>(
     pool: &Pool<DB>,
     retry: Retry,
+    locking: Locking,
     work: &mut W,
 ) -> Result<W::Output, Error> {
+    locking.check::<DB>(work.model().name)?;
     let started = Instant::now();
     let mut attempt = 1;
     let mut races = 0;
     loop {
         work.began(attempt);
-        let error = match in_transaction(pool, deadline(started, retry.limit()), work).await {
+        let deadline = deadline(started, retry.limit());
+        let error = match in_transaction(pool, deadline, locking, work).await {
             Ok(output) => return Ok(output),
-            Err(error) => error,
+            Err(error) => error.under::<DB>(locking.wait),
         };
         let elapsed = started.elapsed();
         let pause = if work.again(&error) {
             races += 1;
             Retry::short_pause()
-        } else if !is_safe_to_repeat::<DB>(&error) {
+        } else if !is_safe_to_repeat::<DB>(&error, locking) {
             return Err(error);
         } else if let Some(pause) = retry.pause(attempt - races, elapsed) {
             pause
@@ -74,13 +59,18 @@ pub(crate) async fn run<DB: Backend, W: Work<DB>>(
 async fn in_transaction<DB: Backend, W: Work<DB>>(
     pool: &Pool<DB>,
     deadline: Instant,
+    locking: Locking,
     work: &mut W,
 ) -> Result<W::Output, Error> {
     let model = Some(work.model().name);
-    let mut tx = Transaction::begin(pool, model).await?;
-    match work.once(tx.in_flight()).await {
-        Ok(output) => {
+    let mut tx = Transaction::begin(pool, model, locking.wait).await?;
+    match work.once(&mut Session::new(tx.in_flight(), locking)).await {
+        Ok(output) if W::stays(&output) => {
             tx.finish(model, deadline).await?;
+            Ok(output)
+        }
+        Ok(output) => {
+            tx.abandon().await;
             Ok(output)
         }
         Err(error) => {
@@ -91,13 +81,13 @@ async fn in_transaction<DB: Backend, W: Work<DB>>(
 }
 
 /// Nothing of the attempt can have taken effect, and no caller asked for this answer.
-fn is_safe_to_repeat<DB: Backend>(error: &Error) -> bool {
+fn is_safe_to_repeat<DB: Backend>(error: &Error, locking: Locking) -> bool {
     match error {
         Error::Deadlock { .. } | Error::Serialization { .. } | Error::TransactionLost { .. } => {
             true
         }
-        // SQLite waits in vain where it could deadlock; elsewhere it is the answer to a limit that somebody set.
-        Error::LockTimeout { .. } => !DB::Driver::SHARED,
+        // SQLite waits in vain where it could deadlock; else it is the answer to a limit that somebody set.
+        Error::LockTimeout { .. } => !DB::Driver::SHARED && locking.wait.is_none(),
         _ => false,
     }
 }

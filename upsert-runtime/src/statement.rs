@@ -5,15 +5,103 @@ use std::fmt::Write;
 use sqlx::{Arguments, AssertSqlSafe, SqlSafeStr, SqlStr};
 
 use crate::backend::{Backend, Driver as _};
-use crate::model::{Model, Sql, Stored};
+use crate::locking::Locking;
+use crate::model::{By, Model, Sql, Stored};
 
 /// `SELECT … WHERE "slug" = $1 LIMIT 2 FOR NO KEY UPDATE`
-pub(crate) fn find<DB: Backend>(model: &'static Model, lookup: usize) -> SqlStr {
-    let find = DB::Driver::sql(model).find[lookup];
-    if DB::Driver::LOCK.is_empty() {
+pub(crate) fn find<DB: Backend>(model: &'static Model, by: By, locking: Locking) -> SqlStr {
+    let sql = DB::Driver::sql(model);
+    let find = match by {
+        By::Id => sql.by_id,
+        By::Lookup(lookup) => sql.find[lookup],
+    };
+    let lock = DB::Driver::lock_clause(locking);
+    if lock.is_empty() {
         return SqlStr::from_static(find);
     }
-    owned(format!("{find}{}", DB::Driver::LOCK))
+    owned(format!("{find}{lock}"))
+}
+
+/// `SELECT … FROM "taxonomy" WHERE "slug" = $1 OR "slug" = $2`, without a lock.
+pub(crate) fn read_many<DB: Backend, M: Stored<DB>>(
+    by: By,
+    keys: &[M::Key],
+) -> sqlx::Result<(SqlStr, DB::Arguments)> {
+    let Sql { select, from, .. } = DB::Driver::sql(M::MODEL);
+    let mut text = format!("{select}{from} WHERE ");
+    let mut arguments = DB::Arguments::default();
+    for (place, key) in keys.iter().enumerate() {
+        text.push_str(if place > 0 { " OR " } else { "" });
+        equal::<DB, M>(by, key, &mut text, &mut arguments)?;
+    }
+    Ok((owned(text), arguments))
+}
+
+/// `SELECT …, CASE WHEN "slug" = $1 THEN 0 WHEN … END FROM "taxonomy" WHERE "id" IN ($2, …) ORDER BY "id" FOR NO KEY UPDATE`
+///
+/// The last column is the place of the key that a row has now, NULL if it has none of them: what is equal, the database says.
+pub(crate) fn lock_many<DB: Backend, M: Stored<DB>>(
+    by: By,
+    keys: &[M::Key],
+    rows: &[M],
+    locking: Locking,
+) -> sqlx::Result<(SqlStr, DB::Arguments)> {
+    let sql = DB::Driver::sql(M::MODEL);
+    let Sql {
+        select,
+        from,
+        names,
+        ..
+    } = sql;
+    let mut text = format!("{select}, CASE");
+    let mut arguments = DB::Arguments::default();
+    for (place, key) in keys.iter().enumerate() {
+        text.push_str(" WHEN ");
+        equal::<DB, M>(by, key, &mut text, &mut arguments)?;
+        // Writing to a `String` cannot fail.
+        let _ = write!(text, " THEN {place}");
+    }
+    let id = names[M::MODEL.id];
+    let by_primary_key = DB::Driver::BY_PRIMARY_KEY;
+    let _ = write!(text, " END{from}{by_primary_key} WHERE {id} IN (");
+    for (place, row) in rows.iter().enumerate() {
+        text.push_str(if place > 0 { ", " } else { "" });
+        row.bind_id(&mut arguments).map_err(sqlx::Error::Encode)?;
+        placeholder::<DB>(&arguments, &mut text);
+    }
+    let lock = DB::Driver::lock_clause(locking);
+    let _ = write!(text, ") ORDER BY {id}{lock}");
+    Ok((owned(text), arguments))
+}
+
+/// `"site_id" = $1 AND "slug" = $2`
+fn equal<DB: Backend, M: Stored<DB>>(
+    by: By,
+    key: &M::Key,
+    text: &mut String,
+    arguments: &mut DB::Arguments,
+) -> sqlx::Result<()> {
+    let names = DB::Driver::sql(M::MODEL).names;
+    for (part, &column) in by.columns(M::MODEL).iter().enumerate() {
+        text.push_str(if part > 0 { " AND " } else { "" });
+        text.push_str(names[column]);
+        text.push_str(" = ");
+        M::bind_key(key, part, arguments).map_err(sqlx::Error::Encode)?;
+        placeholder::<DB>(arguments, text);
+    }
+    Ok(())
+}
+
+/// The parts of a key, bound in their order.
+pub(crate) fn key_arguments<DB: Backend, M: Stored<DB>>(
+    by: By,
+    key: &M::Key,
+) -> sqlx::Result<DB::Arguments> {
+    let mut arguments = DB::Arguments::default();
+    for part in 0..by.columns(M::MODEL).len() {
+        M::bind_key(key, part, &mut arguments).map_err(sqlx::Error::Encode)?;
+    }
+    Ok(arguments)
 }
 
 /// `INSERT … VALUES (…) ON CONFLICT DO NOTHING RETURNING …`
@@ -52,6 +140,22 @@ pub(crate) fn update<DB: Backend, M: Stored<DB>>(
     placeholder::<DB>(&arguments, &mut text);
     text.push_str(sql.returning);
     Ok((owned(text), arguments))
+}
+
+/// `DELETE FROM "taxonomy" WHERE "id" = $1`
+pub(crate) fn delete<DB: Backend, M: Stored<DB>>(row: &M) -> sqlx::Result<(SqlStr, DB::Arguments)> {
+    let Sql { from, where_id, .. } = DB::Driver::sql(M::MODEL);
+    let mut text = format!("DELETE{from}{where_id}");
+    let arguments = id_argument::<DB, M>(row)?;
+    placeholder::<DB>(&arguments, &mut text);
+    Ok((owned(text), arguments))
+}
+
+/// The row's id, bound.
+pub(crate) fn id_argument<DB: Backend, M: Stored<DB>>(row: &M) -> sqlx::Result<DB::Arguments> {
+    let mut arguments = DB::Arguments::default();
+    row.bind_id(&mut arguments).map_err(sqlx::Error::Encode)?;
+    Ok(arguments)
 }
 
 /// These columns of `new`, bound in this order.

@@ -5,13 +5,15 @@ use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
+use sqlx::Pool;
 use sqlx::pool::PoolConnection;
-use sqlx::{Pool, SqlStr};
 use sqlx_core::rt;
 use sqlx_core::transaction::TransactionManager;
 
 use crate::backend::{Backend, Driver as _};
 use crate::error::{Error, Operation, Step};
+use crate::limit::Setting;
+use crate::locking::Wait;
 use crate::retry::Retry;
 
 /// Begins a transaction in the mode that locking needs.
@@ -39,15 +41,28 @@ use crate::retry::Retry;
 /// # Errors
 ///
 /// [`Error::Database`] if no connection is to be had, or the database refuses; [`Error::TransactionLost`] if the connection breaks
-/// meanwhile; [`Error::LockTimeout`] on SQLite.
+/// meanwhile; [`Error::LockTimeout`], or [`Error::Locked`] under [`Wait::NoWait`], on SQLite.
 pub fn begin<DB: Backend>(pool: &Pool<DB>) -> Begin<'_, DB> {
-    Begin { pool }
+    Begin { pool, wait: None }
 }
 
 /// What [`begin`] returns: await it.
 #[must_use = "nothing happens before it is awaited"]
 pub struct Begin<'p, DB: Backend> {
     pool: &'p Pool<DB>,
+    wait: Option<Wait>,
+}
+
+impl<DB: Backend> Begin<'_, DB> {
+    /// How long the calls of this crate in the transaction wait for a lock, unless they name a limit of their own; on SQLite
+    /// also how long this one waits for the write lock.
+    ///
+    /// It ends with the transaction. On PostgreSQL (`SET LOCAL lock_timeout`) and SQLite (`PRAGMA busy_timeout`) it holds for the
+    /// caller's own statements too, and costs no round trip more.
+    pub fn wait(mut self, wait: Wait) -> Self {
+        self.wait = Some(wait);
+        self
+    }
 }
 
 impl<'p, DB: Backend> IntoFuture for Begin<'p, DB> {
@@ -55,13 +70,15 @@ impl<'p, DB: Backend> IntoFuture for Begin<'p, DB> {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'p>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(Transaction::begin(self.pool, None))
+        Box::pin(Transaction::begin(self.pool, None, self.wait))
     }
 }
 
 impl<DB: Backend> Debug for Begin<'_, DB> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Begin").finish_non_exhaustive()
+        f.debug_struct("Begin")
+            .field("wait", &self.wait)
+            .finish_non_exhaustive()
     }
 }
 
@@ -81,23 +98,38 @@ impl<DB: Backend> Debug for Begin<'_, DB> {
 /// TABLE`): `commit` reports it as lost then.
 pub struct Transaction<DB: Backend> {
     pub(crate) connection: PoolConnection<DB>,
-    pub(crate) state: State,
+    pub(crate) state: State<DB>,
 }
 
 /// What is known of a transaction of ours.
-#[derive(Debug, Default)]
-pub(crate) struct State {
+pub(crate) struct State<DB: Backend> {
     /// Neither committed nor rolled back.
     open: bool,
     /// A call of ours began and has not ended: if nobody waits for it, it was dropped in flight.
     pub(crate) in_flight: bool,
     /// The database has undone it.
     pub(crate) lost: bool,
+    /// The limit of calls that name none.
+    pub(crate) wait: Option<Wait>,
+    /// The connection's own setting, which the limit has replaced and which is put back when the transaction is dropped.
+    before: Option<Setting<DB>>,
+}
+
+impl<DB: Backend> State<DB> {
+    fn ended(&mut self) {
+        self.open = false;
+        self.in_flight = false;
+        self.lost = false;
+    }
 }
 
 impl<DB: Backend> Transaction<DB> {
     /// Takes a connection and begins on it. From the first byte sent the guard is armed.
-    pub(crate) async fn begin(pool: &Pool<DB>, model: Option<&'static str>) -> Result<Self, Error> {
+    pub(crate) async fn begin(
+        pool: &Pool<DB>,
+        model: Option<&'static str>,
+        wait: Option<Wait>,
+    ) -> Result<Self, Error> {
         // Nothing was sent, so nothing is lost, whatever the code says.
         let connection = pool.acquire().await.map_err(|source| Error::Database {
             at: Step::new(model, Operation::Connect),
@@ -110,19 +142,28 @@ impl<DB: Backend> Transaction<DB> {
                 open: true,
                 in_flight: true,
                 lost: false,
+                wait,
+                before: None,
             },
         };
-        let failed = |source| Error::of::<DB>(Step::new(model, Operation::Begin), source);
+        let at = Step::new(model, Operation::Begin);
+        let failed = |source| Error::of::<DB>(at, source).under::<DB>(wait);
         // A transaction that SQLite has ended by itself leaves sqlx counting one that is not there.
         roll_back_all::<DB>(&mut tx.connection)
             .await
             .map_err(failed)?;
-        let begun = DB::TransactionManager::begin(
-            &mut tx.connection,
-            Some(SqlStr::from_static(DB::Driver::BEGIN)),
-        )
-        .await;
-        begun.map_err(failed)?;
+        if DB::Driver::LIMITS_BEGIN
+            && let Some(limit) = wait.and_then(DB::Driver::setting)
+        {
+            let before = DB::Driver::read_setting(&mut tx.connection).await;
+            tx.state.before = Some(before.map_err(failed)?);
+            DB::Driver::write_setting(&mut tx.connection, &limit)
+                .await
+                .map_err(failed)?;
+        }
+        DB::TransactionManager::begin(&mut tx.connection, Some(DB::Driver::begin(wait)))
+            .await
+            .map_err(failed)?;
         tx.state.in_flight = false;
         Ok(tx)
     }
@@ -168,7 +209,7 @@ impl<DB: Backend> Transaction<DB> {
     }
 
     /// Commits a transaction in which only calls of ours ran, whose errors were all looked at. Where COMMIT can fail for
-    /// want of a lock and be sent again (SQLite), it is, until `deadline`.
+    /// want of a lock and be sent again (SQLite), it is, until `deadline`, unless it has waited as long as the caller said.
     pub(crate) async fn finish(
         mut self,
         model: Option<&'static str>,
@@ -177,11 +218,14 @@ impl<DB: Backend> Transaction<DB> {
         self.state.in_flight = true;
         loop {
             let Err(source) = DB::TransactionManager::commit(&mut self.connection).await else {
-                self.state = State::default();
+                self.state.ended();
                 return Ok(());
             };
-            let error = Error::of_commit::<DB>(Step::new(model, Operation::Commit), source);
-            let again = DB::Driver::SURVIVES_DROP && matches!(error, Error::LockTimeout { .. });
+            let at = Step::new(model, Operation::Commit);
+            let error = Error::of_commit::<DB>(at, source).under::<DB>(self.state.wait);
+            let again = DB::Driver::SURVIVES_DROP
+                && self.state.wait.is_none()
+                && matches!(error, Error::LockTimeout { .. });
             if again && Instant::now() < deadline {
                 rt::sleep(Retry::short_pause()).await;
                 continue;
@@ -207,7 +251,7 @@ impl<DB: Backend> Transaction<DB> {
         roll_back_all::<DB>(&mut self.connection)
             .await
             .map_err(|source| Error::of::<DB>(Step::new(None, Operation::Rollback), source))?;
-        self.state = State::default();
+        self.state.ended();
         Ok(())
     }
 
@@ -223,7 +267,7 @@ impl<DB: Backend> Transaction<DB> {
     pub(crate) async fn abandon(&mut self) {
         self.state.in_flight = true;
         if roll_back_all::<DB>(&mut self.connection).await.is_ok() {
-            self.state = State::default();
+            self.state.ended();
         }
     }
 }
@@ -270,6 +314,9 @@ fn unreachable_detail(source: &sqlx::Error) -> String {
 
 impl<DB: Backend> Drop for Transaction<DB> {
     fn drop(&mut self) {
+        if let Some(before) = &self.state.before {
+            DB::Driver::queue_setting(&mut self.connection, before);
+        }
         if !self.state.open {
             return;
         }
@@ -302,7 +349,8 @@ impl<DB: Backend> DerefMut for Transaction<DB> {
 impl<DB: Backend> Debug for Transaction<DB> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.debug_struct("Transaction")
-            .field("state", &self.state)
+            .field("open", &self.state.open)
+            .field("lost", &self.state.lost)
             .finish_non_exhaustive()
     }
 }

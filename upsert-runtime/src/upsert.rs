@@ -5,13 +5,15 @@ use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
 use crate::backend::Backend;
-use crate::chain::Chain;
+use crate::chain::{Chain, Updating};
 use crate::error::Error;
 use crate::in_transaction::InTransaction;
+use crate::locking::{Locking, Wait};
 use crate::model::{LockedUpsert, Stored};
 use crate::owned;
 use crate::retry::Retry;
 use crate::savepoint;
+use crate::update::Updated;
 
 /// One record on its way into the table; made by [`LockedUpsert::upsert`].
 ///
@@ -28,18 +30,20 @@ use crate::savepoint;
 /// Concurrent callers create no duplicates **if each look-up has a unique index**, with NULLs allowed where the field is an
 /// `Option`.
 #[must_use = "nothing happens before `run` or `run_in` is awaited"]
-pub struct Upsert<M: LockedUpsert> {
+pub struct Upsert<'f, M: LockedUpsert> {
     new: M::New,
-    changes: Option<M::Changes>,
+    updating: Updating<'f, M>,
     retry: Retry,
+    wait: Option<Wait>,
 }
 
-impl<M: LockedUpsert> Upsert<M> {
+impl<M: LockedUpsert> Upsert<'_, M> {
     pub(crate) fn new(new: M::New) -> Self {
         Self {
             new,
-            changes: None,
+            updating: Updating::New,
             retry: Retry::default(),
+            wait: None,
         }
     }
 
@@ -48,7 +52,43 @@ impl<M: LockedUpsert> Upsert<M> {
     ///
     /// With `Changes::new()`, which sets nothing, a row that is found stays as it is: get or create.
     pub fn updating(mut self, changes: impl Into<M::Changes>) -> Self {
-        self.changes = Some(changes.into());
+        self.updating = Updating::Changes(changes.into());
+        self
+    }
+
+    /// The same, made from the row that was found, under its lock: keep what an editor changed by hand, count up, merge.
+    ///
+    /// `changes` runs anew in each attempt, on the row as it is then, and not at all where the row is created.
+    ///
+    /// ```
+    /// # use upsert_runtime::LockedUpsert;
+    /// # #[derive(Debug, Clone, PartialEq, LockedUpsert)]
+    /// # #[lookup(slug)]
+    /// # struct Taxonomy { id: i64, slug: String, uses: i64 }
+    /// # async fn example(pool: sqlx::SqlitePool) -> Result<(), Box<dyn std::error::Error>> {
+    /// Taxonomy::upsert(NewTaxonomy { slug: "rock".into(), uses: 1 })
+    ///     .updating_with(|row| TaxonomyChanges::new().uses(row.uses + 1))
+    ///     .run(&pool)
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn updating_with<'g>(
+        self,
+        changes: impl FnMut(&M) -> M::Changes + Send + 'g,
+    ) -> Upsert<'g, M> {
+        Upsert {
+            new: self.new,
+            updating: Updating::Row(Box::new(changes)),
+            retry: self.retry,
+            wait: self.wait,
+        }
+    }
+
+    /// How long each statement may wait for a lock; without it the session's own setting holds, in a transaction of
+    /// [`begin`](crate::begin) the limit of that one.
+    pub fn wait(mut self, wait: Wait) -> Self {
+        self.wait = Some(wait);
         self
     }
 
@@ -83,11 +123,11 @@ impl<M: LockedUpsert> Upsert<M> {
     {
         let span = span::<M>();
         let retry = self.retry;
-        let chain = Chain::new(self.new, self.changes, span.clone());
-        traced(
-            span,
-            async move { owned::run(pool, retry, &mut chain?).await },
-        )
+        let locking = Locking::waiting(self.wait);
+        let chain = Chain::new(self.new, self.updating, span.clone());
+        traced(span, async move {
+            owned::run(pool, retry, locking, &mut chain?).await
+        })
     }
 
     /// Runs in the caller's transaction, which may be one of [`begin`](crate::begin) or sqlx's own. The row stays locked until
@@ -108,7 +148,7 @@ impl<M: LockedUpsert> Upsert<M> {
     ///
     /// As for [`run`](Self::run), with [`Error::Deadlock`], [`Error::Serialization`] and [`Error::TransactionLost`] where that
     /// one tries again, and without [`Error::CommitUnknown`].
-    pub fn run_in<T: InTransaction>(
+    pub fn run_in<T: InTransaction + ?Sized>(
         self,
         tx: &mut T,
     ) -> impl Future<Output = Result<Upserted<M>, Error>> + Send
@@ -116,18 +156,20 @@ impl<M: LockedUpsert> Upsert<M> {
         M: Stored<T::Database>,
     {
         let span = span::<M>();
-        let chain = Chain::new(self.new, self.changes, span.clone());
+        let locking = Locking::waiting(self.wait);
+        let chain = Chain::new(self.new, self.updating, span.clone());
         traced(span, async move {
-            savepoint::run_in(tx.lend(), &mut chain?).await
+            savepoint::run_in(&mut tx.lend(), locking, &mut chain?).await
         })
     }
 }
 
-impl<M: LockedUpsert> Debug for Upsert<M> {
+impl<M: LockedUpsert> Debug for Upsert<'_, M> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.debug_struct("Upsert")
             .field("model", &M::MODEL.name)
             .field("retry", &self.retry)
+            .field("wait", &self.wait)
             .finish_non_exhaustive()
     }
 }
@@ -144,6 +186,23 @@ pub struct Upserted<M> {
 }
 
 impl<M> Upserted<M> {
+    /// What became of a row that a look-up found.
+    pub(crate) fn of(row: M, matched_by: &'static str, updated: Option<Updated<M>>) -> Self {
+        match updated {
+            None => Self {
+                row,
+                outcome: Outcome::Unchanged { matched_by },
+            },
+            Some(Updated { row, changed }) => Self {
+                row,
+                outcome: Outcome::Updated {
+                    matched_by,
+                    changed,
+                },
+            },
+        }
+    }
+
     /// The row, and whether it was created: what Django's `update_or_create` returns.
     #[must_use]
     pub fn into_pair(self) -> (M, bool) {

@@ -1,18 +1,14 @@
 //! Bad input and bad surroundings: a clear error, nothing lost, and no value in any text.
 
-use std::io;
 use std::str::FromStr;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sqlx::pool::PoolOptions;
 use sqlx::{Database, Pool};
-use tracing::instrument::WithSubscriber;
-use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::layer::SubscriberExt;
 use upsert_runtime::{Error, LockedUpsert};
 use upsert_tests::Target;
 
+use super::log::logged;
 use super::models::{NewTaxonomy, TAXONOMY, Taxonomy, record, upsert, with_rows};
 use crate::{Db, Sqlx};
 
@@ -211,41 +207,12 @@ async fn a_triggers_own_words_are_not_shown(db: Db) {
     assert!(!text.contains("SECRET"), "{text}");
 }
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
 async fn no_value_in_errors_or_logs(db: Db) {
     db.run(&TAXONOMY.replace(
         "updated_at {now}",
         "updated_at {now}, CONSTRAINT short CHECK (length(name) < 30)",
     ))
     .await;
-    let log = Log::default();
-    let layer = tracing_subscriber::fmt::layer()
-        .with_ansi(false)
-        .with_writer(log.clone())
-        .with_span_events(tracing_subscriber::fmt::format::FmtSpan::CLOSE);
-    // Everything that is logged, at every level: sqlx's statements too, in which no value stands.
-    let subscriber = tracing_subscriber::registry().with(layer);
     let secret = |remote_id: &str, slug: &str| NewTaxonomy {
         remote_id: Some(format!("SECRET {remote_id}")),
         slug: format!("SECRET {slug}"),
@@ -254,7 +221,7 @@ async fn no_value_in_errors_or_logs(db: Db) {
         uses: 424_242,
         source: "SECRET".into(),
     };
-    let errors = async {
+    let (errors, log) = logged(async {
         Taxonomy::upsert(secret("a", "a"))
             .run(&db.pool)
             .await
@@ -283,8 +250,7 @@ async fn no_value_in_errors_or_logs(db: Db) {
             .await
             .unwrap_err();
         [conflict, refused, missing]
-    }
-    .with_subscriber(subscriber)
+    })
     .await;
     for error in &errors {
         let (shown, debugged) = (error.to_string(), format!("{error:?}"));
@@ -293,7 +259,6 @@ async fn no_value_in_errors_or_logs(db: Db) {
             "{shown} {debugged}"
         );
     }
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(!log.contains("SECRET") && !log.contains("424242"), "{log}");
     assert_holds(
         &log,

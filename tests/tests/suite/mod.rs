@@ -22,27 +22,40 @@ macro_rules! tests {
     };
 }
 
+mod cancellation;
 mod conflicts;
 mod errors;
+mod futures;
+mod guards;
 mod importer;
 mod keys;
+mod locks;
+mod log;
 mod models;
+mod modify;
 mod names;
 mod races;
 mod real_data;
 mod transactions;
+mod waits;
 mod writes;
 
 pub(crate) fn tests() -> Suite<Sqlx> {
     let mut suite = Suite::default();
+    cancellation::add(&mut suite);
     conflicts::add(&mut suite);
     errors::add(&mut suite);
+    futures::add(&mut suite);
+    guards::add(&mut suite);
     importer::add(&mut suite);
     keys::add(&mut suite);
+    locks::add(&mut suite);
+    modify::add(&mut suite);
     names::add(&mut suite);
     races::add(&mut suite);
     real_data::add(&mut suite);
     transactions::add(&mut suite);
+    waits::add(&mut suite);
     writes::add(&mut suite);
     suite
 }

@@ -1,8 +1,5 @@
 //! Transactions, ours and the caller's, and how they end.
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
-use std::task::Poll;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
@@ -10,7 +7,7 @@ use sqlx::{Connection, Pool, Sqlite, SqlitePool};
 use upsert_runtime::{Error, LockedUpsert, Outcome, Retry};
 use upsert_tests::Target;
 
-use super::models::{NewTaxonomy, TAXONOMY, Taxonomy, TaxonomyChanges, record, upsert, with_rows};
+use super::models::{NewTaxonomy, TAXONOMY, Taxonomy, record, upsert, with_rows};
 use super::races::until_one_waits;
 use crate::{Db, Sqlx};
 
@@ -21,14 +18,11 @@ tests![
     a_transaction_that_was_ended_by_a_text,
     a_nested_transaction_left_open,
     a_deadlock_between_two_transactions on ["postgres", "mysql"],
-    dropped_in_flight_leaves_nothing_behind,
-    dropped_in_flight_in_a_transaction,
     an_error_costs_no_connection on ["postgres", "mysql"],
     a_connection_killed_while_waiting on ["postgres", "mysql"],
     a_connection_killed_in_the_callers_transaction on ["postgres", "mysql"],
     a_connection_lost_during_commit on ["postgres", "mysql"],
     a_commit_that_a_reader_holds_up on ["sqlite"],
-    futures_are_send,
 ];
 
 async fn committed_rolled_back_dropped(db: Db) {
@@ -297,114 +291,8 @@ async fn finish(mut tx: upsert_runtime::Transaction<Sqlx>, new: NewTaxonomy) -> 
     Err(error)
 }
 
-/// Polls a future this many times, then drops it. Whether it was done before.
-pub(super) async fn polled<F: Future>(times: usize, future: F) -> Option<F::Output> {
-    let mut future = pin!(future);
-    let mut polls = 0;
-    poll_fn(|context| {
-        if polls == times {
-            return Poll::Ready(None);
-        }
-        polls += 1;
-        future.as_mut().poll(context).map(Some)
-    })
-    .await
-}
-
-async fn dropped_in_flight_leaves_nothing_behind(db: Db) {
-    with_rows(&db, [record("r1", "rock")]).await;
-    // One connection, so that whoever comes next gets what the dropped call leaves.
-    let pool = db.pool_of(1).await;
-    let mut done = 0;
-    for polls in 0.. {
-        let name = format!("name {polls}");
-        let changes = TaxonomyChanges::new().name(name);
-        let upserted = polled(
-            polls,
-            Taxonomy::upsert(record("r1", "rock"))
-                .updating(changes)
-                .run(&pool),
-        )
-        .await;
-        let begun = polled(polls, upsert_runtime::begin(&pool).into_future()).await;
-        drop(begun);
-        // An autocommit write lasts, and meets no lock.
-        sqlx::raw_sql("UPDATE taxonomy SET uses = uses + 1")
-            .execute(&pool)
-            .await
-            .expect("a write");
-        assert_eq!(
-            db.number("SELECT uses FROM taxonomy").await,
-            i64::try_from(polls).unwrap() + 1,
-            "{polls} polls"
-        );
-        if upserted.is_some() {
-            done += 1;
-        }
-        if done == 3 {
-            break;
-        }
-    }
-    assert_eq!(pool.size(), 1);
-    pool.close().await;
-}
-
-async fn dropped_in_flight_in_a_transaction(db: Db) {
-    with_rows(&db, []).await;
-    for polls in 0.. {
-        db.run("DELETE FROM taxonomy").await;
-        let mut tx = upsert_runtime::begin(&db.pool)
-            .await
-            .expect("a transaction");
-        Taxonomy::upsert(record("r1", "rock"))
-            .run_in(&mut tx)
-            .await
-            .expect("an upsert");
-        let done = polled(
-            polls,
-            Taxonomy::upsert(record("r2", "jazz")).run_in(&mut tx),
-        )
-        .await;
-        // It goes on, or says that it is lost: nothing in between. A statement of the user's own, sent after the drop, is not
-        // taken back with what was dropped.
-        let dropped = done.is_none() && polls > 0;
-        let own = "INSERT INTO taxonomy (slug, name, uses, source) VALUES ('own', 'own', 0, 'x')";
-        let own = sqlx::raw_sql(own).execute(&mut *tx).await;
-        let second = Taxonomy::upsert(record("r3", "folk")).run_in(&mut tx).await;
-        let committed = tx.commit().await;
-        let stored = db.texts("SELECT slug FROM taxonomy ORDER BY id").await;
-        if dropped && Sqlx::TARGET != "sqlite" {
-            assert!(
-                matches!(second, Err(Error::TransactionLost { .. })),
-                "{polls} polls"
-            );
-            assert!(
-                matches!(committed, Err(Error::TransactionLost { .. })),
-                "{polls} polls"
-            );
-            assert!(stored.is_empty(), "{polls} polls: {stored:?}");
-        } else {
-            own.expect("a row");
-            second.expect("an upsert");
-            committed.expect("a commit");
-            let all = ["rock", "jazz", "own", "folk"];
-            let without = ["rock", "own", "folk"];
-            // On SQLite a dropped call may have been finished.
-            let right = match (done.is_some(), dropped) {
-                (true, _) => stored == all,
-                (false, true) => stored == all || stored == without,
-                (false, false) => stored == without,
-            };
-            assert!(right, "{polls} polls: {stored:?}");
-        }
-        if done.is_some() {
-            break;
-        }
-    }
-}
-
 /// The server's number for the pool's only connection.
-async fn session(pool: &Pool<Sqlx>) -> String {
+pub(super) async fn session(pool: &Pool<Sqlx>) -> String {
     let sql = match Sqlx::TARGET {
         "postgres" => "SELECT pg_backend_pid()::text",
         _ => "SELECT CAST(CONNECTION_ID() AS CHAR)",
@@ -425,12 +313,12 @@ async fn an_error_costs_no_connection(db: Db) {
     pool.close().await;
 }
 
-async fn kill(db: &Db, session: &str) {
-    db.run(&match Sqlx::TARGET {
+pub(super) async fn kill(pool: &Pool<Sqlx>, session: &str) {
+    let sql = match Sqlx::TARGET {
         "postgres" => format!("SELECT pg_terminate_backend({session})"),
         _ => format!("KILL {session}"),
-    })
-    .await;
+    };
+    Sqlx::run_text(pool, sql).await;
 }
 
 async fn a_connection_killed_while_waiting(db: Db) {
@@ -451,7 +339,7 @@ async fn a_connection_killed_while_waiting(db: Db) {
             .await
     });
     until_one_waits(&db).await;
-    kill(&db, &session).await;
+    kill(&db.pool, &session).await;
     tokio::time::sleep(Duration::from_millis(100)).await;
     holder.commit().await.expect("a commit");
     // Nothing was committed on the lost connection, so the whole is done again.
@@ -475,7 +363,7 @@ async fn a_connection_killed_in_the_callers_transaction(db: Db) {
         .run_in(&mut tx)
         .await
         .expect("an upsert");
-    kill(&db, &session).await;
+    kill(&db.pool, &session).await;
     let error = Taxonomy::upsert(record("r2", "jazz"))
         .run_in(&mut tx)
         .await
@@ -521,7 +409,7 @@ async fn a_connection_lost_during_commit(db: Db) {
         let commit = tokio::spawn(tx.commit());
         tokio::time::sleep(Duration::from_millis(200)).await;
         assert!(!commit.is_finished());
-        kill(&db, &session).await;
+        kill(&db.pool, &session).await;
         let result = commit.await.expect("no panic");
         sqlx::raw_sql("BACKUP STAGE END")
             .execute(&mut *backup)
@@ -574,27 +462,4 @@ async fn a_commit_that_a_reader_holds_up(db: Db) {
     assert_eq!((done.outcome, done.row.id), (Outcome::Created, 1));
     drop(reader);
     pool.close().await;
-}
-
-async fn futures_are_send(db: Db) {
-    fn send<T: Send>(value: T) -> T {
-        value
-    }
-    with_rows(&db, []).await;
-    let mut tx = send(
-        send(upsert_runtime::begin(&db.pool).into_future())
-            .await
-            .expect("a transaction"),
-    );
-    send(Taxonomy::upsert(record("r1", "rock")).run_in(&mut tx))
-        .await
-        .expect("an upsert");
-    send(tx.commit()).await.expect("a commit");
-    let tx = upsert_runtime::begin(&db.pool)
-        .await
-        .expect("a transaction");
-    send(tx.rollback()).await.expect("a rollback");
-    send(Taxonomy::upsert(record("r1", "rock")).run(&db.pool))
-        .await
-        .expect("an upsert");
 }

@@ -1,7 +1,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::{changes_ident, is_blank, new_ident};
+use super::{changes_ident, is_blank, key, new_ident, types};
 use crate::column::Column;
 use crate::model::{Lookup, Model};
 use crate::sql::{Dialect, Sql};
@@ -17,7 +17,7 @@ use crate::sql::{Dialect, Sql};
 pub(super) fn locked_upsert(model: &Model) -> TokenStream {
     let ident = &model.ident;
     let (new, changes) = (new_ident(model), changes_ident(model));
-    let data = data(model);
+    let (types, data) = (types(model), data(model));
     let normalize = model.created().map(|(_, column)| normalize(column));
     let trimmed = model.updated().filter(|(_, column)| column.trim);
     let normalize_changes = trimmed.map(|(_, column)| {
@@ -30,12 +30,18 @@ pub(super) fn locked_upsert(model: &Model) -> TokenStream {
         let name = &column.name.ident;
         quote! { #place => __changes.#name.differs(&self.#name) }
     });
+    let stage = model.updated().map(|(_, column)| {
+        let name = &column.name.ident;
+        quote! { __staged.#name.stage(__changes.#name); }
+    });
+    let normalize_key = key::normalize(model);
+    let key_is_blank = key::is_blank(model);
+    let id = &model.columns[model.id].name.ident;
     quote! {
         #[automatically_derived]
         #[allow(unused_variables)] // a model may have nothing to trim
         impl _rt::LockedUpsert for #ident {
-            type New = #new;
-            type Changes = #changes;
+            #types
 
             const MODEL: &'static _rt::Model = #data;
 
@@ -45,6 +51,22 @@ pub(super) fn locked_upsert(model: &Model) -> TokenStream {
 
             fn normalize_changes(__changes: &mut #changes) {
                 #(#normalize_changes)*
+            }
+
+            fn normalize_key(__key: &mut __Key) {
+                #normalize_key
+            }
+
+            fn key_is_blank(__key: &__Key) -> _rt::bool {
+                #key_is_blank
+            }
+
+            fn stage(__staged: &mut #changes, __changes: #changes) {
+                #(#stage)*
+            }
+
+            fn is_same_row(&self, __other: &Self) -> _rt::bool {
+                self.#id == __other.#id
             }
 
             fn new_is_blank(__new: &#new, __column: _rt::usize) -> _rt::bool {
@@ -134,6 +156,8 @@ fn data(model: &Model) -> TokenStream {
 
 fn sql(model: &Model, dialect: Dialect) -> TokenStream {
     let Sql {
+        select,
+        from,
         find,
         by_id,
         insert,
@@ -146,6 +170,8 @@ fn sql(model: &Model, dialect: Dialect) -> TokenStream {
     } = Sql::of(&model.table, dialect);
     quote! {
         _rt::Sql {
+            select: #select,
+            from: #from,
             find: &[#(#find),*],
             by_id: #by_id,
             insert: #insert,

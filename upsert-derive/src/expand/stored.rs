@@ -1,7 +1,7 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 
-use super::{changes_ident, new_ident, span_of};
+use super::{changes_ident, key, new_ident, span_of};
 use crate::model::Model;
 
 /// ```text
@@ -30,6 +30,7 @@ pub(super) fn stored(model: &Model) -> TokenStream {
         quote! { #name: _rt::Default::default() }
     });
     let id = &model.columns[model.id].name.ident;
+    let bind_key = key::bind(model);
     let bind_new = model.created().map(|(place, column)| {
         let name = &column.name.ident;
         quote! { #place => _rt::bind::<__DB, _>(&__new.#name, __to) }
@@ -53,6 +54,14 @@ pub(super) fn stored(model: &Model) -> TokenStream {
 
             fn bind_id(&self, __to: &mut <__DB as _rt::Database>::Arguments) -> _rt::BindResult {
                 _rt::bind::<__DB, _>(&self.#id, __to)
+            }
+
+            fn bind_key(
+                __key: &__Key,
+                __part: _rt::usize,
+                __to: &mut <__DB as _rt::Database>::Arguments,
+            ) -> _rt::BindResult {
+                #bind_key
             }
 
             fn bind_new(

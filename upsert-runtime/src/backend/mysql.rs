@@ -1,11 +1,14 @@
 //! MySQL and MariaDB. Codes: <https://mariadb.com/docs/server/reference/error-codes/mariadb-error-code-reference>,
 //! <https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html>
 
+use std::time::Duration;
+
 use sqlx::error::DatabaseError;
-use sqlx::mysql::{MySqlArguments, MySqlDatabaseError, MySqlQueryResult};
-use sqlx::{Arguments, Database, MySql};
+use sqlx::mysql::{MySqlArguments, MySqlConnection, MySqlDatabaseError, MySqlQueryResult};
+use sqlx::{Arguments, AssertSqlSafe, Database, MySql, SqlSafeStr, SqlStr};
 
 use super::{Backend, Cause, Column, Driver, concrete, sealed};
+use crate::locking::{Locking, Wait};
 use crate::model::{Model, Sql};
 
 impl sealed::Sealed for MySql {}
@@ -31,7 +34,8 @@ impl Driver<Self> for MySql {
 
     const PROBE: &'static str = "";
 
-    const LOCK: &'static str = " FOR UPDATE";
+    // A small table would be scanned, and each of its rows waited for.
+    const BY_PRIMARY_KEY: &'static str = " FORCE INDEX (PRIMARY)";
 
     // INSERT IGNORE truncates values and stores '' for NULL; ON DUPLICATE KEY UPDATE updates the row of a key that nobody
     // named.
@@ -47,6 +51,52 @@ impl Driver<Self> for MySql {
     const SHARED: bool = true;
 
     const SURVIVES_DROP: bool = false;
+
+    // A limit stands before each statement: SET SESSION would stay on the pooled connection.
+    type Setting = ();
+
+    const LIMITS_BEGIN: bool = false;
+
+    fn setting(_: Wait) -> Option<()> {
+        None
+    }
+
+    async fn read_setting(_: &mut MySqlConnection) -> sqlx::Result<()> {
+        Ok(())
+    }
+
+    async fn write_setting(_: &mut MySqlConnection, (): &()) -> sqlx::Result<()> {
+        Ok(())
+    }
+
+    // Rows, and the table, which a DDL statement may hold.
+    fn limited(sql: SqlStr, locking: Locking) -> SqlStr {
+        // The longest that the two variables know.
+        const MOST_FOR_ROWS: u32 = 100_000_000;
+        const MOST_FOR_TABLES: u32 = 31_536_000;
+        let Some(wait) = locking.wait else {
+            return sql;
+        };
+        let seconds = |most| wait.in_units(Duration::from_secs(1), most).unwrap_or(most);
+        let (mut rows, tables) = (seconds(MOST_FOR_ROWS), seconds(MOST_FOR_TABLES));
+        if locking.skip_locked {
+            // No row is waited for. With 0 MariaDB 10.11 fails on a locked one with 1180, «Operation not permitted».
+            rows = rows.max(1);
+        }
+        let sql = format!(
+            "SET STATEMENT innodb_lock_wait_timeout = {rows}, lock_wait_timeout = {tables} FOR {}",
+            sql.as_str()
+        );
+        AssertSqlSafe(sql).into_sql_str()
+    }
+
+    fn lock_clause(locking: Locking) -> &'static str {
+        if locking.skip_locked {
+            " FOR UPDATE SKIP LOCKED"
+        } else {
+            " FOR UPDATE"
+        }
+    }
 
     fn sql(model: &'static Model) -> &'static Sql {
         &model.mysql
@@ -67,6 +117,8 @@ impl Driver<Self> for MySql {
             1053 | 1927 | 4031 => Cause::ConnectionLost,
             // error during COMMIT
             1180 => Cause::CommitUnknown,
+            // MySQL has no SET STATEMENT
+            1064 => Cause::NotUnderstood,
             _ => Cause::Other,
         }
     }

@@ -1,10 +1,13 @@
 //! PostgreSQL. Codes: <https://www.postgresql.org/docs/current/errcodes-appendix.html>
 
+use std::time::Duration;
+
 use sqlx::error::DatabaseError;
-use sqlx::postgres::{PgArguments, PgDatabaseError, PgQueryResult};
-use sqlx::{Database, Postgres};
+use sqlx::postgres::{PgArguments, PgConnection, PgDatabaseError, PgQueryResult};
+use sqlx::{Arguments, AssertSqlSafe, Database, Postgres, Row, SqlSafeStr, SqlStr};
 
 use super::{Backend, Cause, Column, Driver, concrete, sealed};
+use crate::locking::{Locking, Mode, Wait};
 use crate::model::{Model, Sql};
 
 impl sealed::Sealed for Postgres {}
@@ -27,8 +30,8 @@ impl Driver<Self> for Postgres {
 
     const PROBE: &'static str = "";
 
-    // FOR UPDATE would also keep others from inserting rows that reference this one.
-    const LOCK: &'static str = " FOR NO KEY UPDATE";
+    // `ORDER BY` says it.
+    const BY_PRIMARY_KEY: &'static str = "";
 
     // Without a target: the row may meet any unique index.
     const QUIET: &'static str = " ON CONFLICT DO NOTHING";
@@ -42,6 +45,57 @@ impl Driver<Self> for Postgres {
     const SHARED: bool = true;
 
     const SURVIVES_DROP: bool = false;
+
+    // As `lock_timeout` is written: milliseconds, or a number with a unit.
+    type Setting = String;
+
+    // Nothing waits before the first statement, and SET LOCAL ends with the transaction.
+    const LIMITS_BEGIN: bool = false;
+
+    fn begin(wait: Option<Wait>) -> SqlStr {
+        match wait {
+            None => SqlStr::from_static(Self::BEGIN),
+            Some(wait) => {
+                let limit = milliseconds(wait);
+                let sql = format!("{}; SET LOCAL lock_timeout = {limit}", Self::BEGIN);
+                AssertSqlSafe(sql).into_sql_str()
+            }
+        }
+    }
+
+    fn setting(wait: Wait) -> Option<String> {
+        Some(milliseconds(wait).to_string())
+    }
+
+    async fn read_setting(conn: &mut PgConnection) -> sqlx::Result<String> {
+        let sql = "SELECT current_setting('lock_timeout')";
+        sqlx::query(sql).fetch_one(conn).await?.try_get(0)
+    }
+
+    async fn write_setting(conn: &mut PgConnection, setting: &String) -> sqlx::Result<()> {
+        let mut arguments = PgArguments::default();
+        arguments.add(setting).map_err(sqlx::Error::Encode)?;
+        let sql = "SELECT set_config('lock_timeout', $1, true)";
+        let done = sqlx::query_with(sql, arguments).execute(conn).await;
+        done.map(drop)
+    }
+
+    // FOR UPDATE would also keep others from inserting rows that reference this one.
+    fn lock_clause(locking: Locking) -> &'static str {
+        let Locking {
+            wait,
+            mode,
+            skip_locked,
+        } = locking;
+        match (mode, skip_locked, wait) {
+            (Mode::NoKeyUpdate, true, _) => " FOR NO KEY UPDATE SKIP LOCKED",
+            (Mode::NoKeyUpdate, false, Some(Wait::NoWait)) => " FOR NO KEY UPDATE NOWAIT",
+            (Mode::NoKeyUpdate, false, _) => " FOR NO KEY UPDATE",
+            (Mode::Update, true, _) => " FOR UPDATE SKIP LOCKED",
+            (Mode::Update, false, Some(Wait::NoWait)) => " FOR UPDATE NOWAIT",
+            (Mode::Update, false, _) => " FOR UPDATE",
+        }
+    }
 
     fn sql(model: &'static Model) -> &'static Sql {
         &model.postgres
@@ -94,4 +148,13 @@ impl Driver<Self> for Postgres {
     }
 
     concrete!(Postgres);
+}
+
+/// What `lock_timeout` is set to; its 0 means for ever.
+fn milliseconds(wait: Wait) -> u32 {
+    const MOST: u32 = i32::MAX.unsigned_abs();
+    match wait.in_units(Duration::from_millis(1), MOST) {
+        None => 0,
+        Some(limit) => limit.max(1),
+    }
 }

@@ -1,10 +1,15 @@
 //! SQLite. Codes: <https://www.sqlite.org/rescode.html>
 
+use std::pin::pin;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
 use sqlx::error::DatabaseError;
-use sqlx::sqlite::{SqliteArguments, SqliteQueryResult};
-use sqlx::{Database, Sqlite};
+use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteQueryResult};
+use sqlx::{AssertSqlSafe, Database, Row, Sqlite};
 
 use super::{Backend, Cause, Column, Driver, concrete, sealed};
+use crate::locking::{Locking, Wait};
 use crate::model::{Model, Sql};
 
 impl sealed::Sealed for Sqlite {}
@@ -27,8 +32,7 @@ impl Driver<Self> for Sqlite {
     // Refused within a transaction.
     const PROBE: &'static str = "BEGIN";
 
-    // The write transaction is the lock.
-    const LOCK: &'static str = "";
+    const BY_PRIMARY_KEY: &'static str = "";
 
     const QUIET: &'static str = "";
 
@@ -42,6 +46,39 @@ impl Driver<Self> for Sqlite {
     const SHARED: bool = false;
 
     const SURVIVES_DROP: bool = true;
+
+    // `busy_timeout`, in milliseconds.
+    type Setting = i32;
+
+    const LIMITS_BEGIN: bool = true;
+
+    fn setting(wait: Wait) -> Option<i32> {
+        const MOST: u32 = i32::MAX.unsigned_abs();
+        let limit = wait.in_units(Duration::from_millis(1), MOST);
+        Some(limit.map_or(i32::MAX, |limit| limit.try_into().unwrap_or(i32::MAX)))
+    }
+
+    async fn read_setting(conn: &mut SqliteConnection) -> sqlx::Result<i32> {
+        let row = sqlx::query("PRAGMA busy_timeout").fetch_one(conn).await?;
+        row.try_get_unchecked(0)
+    }
+
+    async fn write_setting(conn: &mut SqliteConnection, setting: &i32) -> sqlx::Result<()> {
+        let sql = AssertSqlSafe(format!("PRAGMA busy_timeout = {setting}"));
+        sqlx::raw_sql(sql).execute(conn).await.map(drop)
+    }
+
+    // The first poll hands the statement to the connection's thread, which runs what it is handed in order, whether somebody
+    // waits for the answer or not.
+    fn queue_setting(conn: &mut SqliteConnection, setting: &i32) {
+        let write = pin!(Self::write_setting(conn, setting));
+        let _ = write.poll(&mut Context::from_waker(Waker::noop()));
+    }
+
+    // The write transaction is the lock.
+    fn lock_clause(_: Locking) -> &'static str {
+        ""
+    }
 
     fn sql(model: &'static Model) -> &'static Sql {
         &model.sqlite

@@ -1,0 +1,49 @@
+//! What is logged meanwhile.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use tracing::instrument::WithSubscriber;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+/// What `future` gives, and everything that it logs, at every level: sqlx's statements too, in which no value stands.
+pub(super) fn logged<T>(future: impl Future<Output = T>) -> impl Future<Output = (T, String)> {
+    let future = Box::pin(future);
+    logged_of(future)
+}
+
+async fn logged_of<T>(future: impl Future<Output = T>) -> (T, String) {
+    let log = Log::default();
+    let layer = tracing_subscriber::fmt::layer()
+        .with_ansi(false)
+        .with_writer(log.clone())
+        .with_span_events(tracing_subscriber::fmt::format::FmtSpan::CLOSE);
+    let output = future
+        .with_subscriber(tracing_subscriber::registry().with(layer))
+        .await;
+    let bytes = log.0.lock().unwrap().clone();
+    (output, String::from_utf8(bytes).unwrap())
+}
