@@ -48,9 +48,6 @@ pub trait Driver<DB: Database> {
     /// Succeeds, and begins a transaction, only where none is open; empty where the statements above tell.
     const PROBE: &'static str;
 
-    /// What makes a SELECT by primary keys read the primary key's index, and so lock no other rows, in its order.
-    const BY_PRIMARY_KEY: &'static str;
-
     /// What makes an INSERT that meets a unique index insert nothing, without an error; empty where there is no such thing
     /// that does no harm.
     const QUIET: &'static str;

@@ -16,7 +16,8 @@ use crate::error::Error;
 /// | MariaDB | `SET STATEMENT innodb_lock_wait_timeout = n, lock_wait_timeout = n FOR` before each statement | 1 s |
 /// | SQLite | `PRAGMA busy_timeout`, put back afterwards: what is waited for is the database's only write lock | 1 ms |
 ///
-/// MySQL has no `SET STATEMENT`: there a limit is [`Error::Unsupported`].
+/// MySQL has no `SET STATEMENT`: there a limit is [`Error::Unsupported`]. SQLite connections with a shared cache (`cache=shared`)
+/// keep no limit: sqlx waits there until the other connection is done.
 ///
 /// Sources: [PostgreSQL](https://www.postgresql.org/docs/current/runtime-config-client.html#GUC-LOCK-TIMEOUT),
 /// [MariaDB](https://mariadb.com/docs/server/reference/sql-statements/administrative-sql-statements/set-commands/set-statement),

@@ -62,8 +62,7 @@ pub(crate) fn lock_many<DB: Backend, M: Stored<DB>>(
         let _ = write!(text, " THEN {place}");
     }
     let id = names[M::MODEL.id];
-    let by_primary_key = DB::Driver::BY_PRIMARY_KEY;
-    let _ = write!(text, " END{from}{by_primary_key} WHERE {id} IN (");
+    let _ = write!(text, " END{from} WHERE {id} IN (");
     for (place, row) in rows.iter().enumerate() {
         text.push_str(if place > 0 { ", " } else { "" });
         row.bind_id(&mut arguments).map_err(sqlx::Error::Encode)?;

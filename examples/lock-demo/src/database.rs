@@ -30,7 +30,12 @@ impl Target {
     /// Reads a URL. Errors do not show it, as it may hold a password.
     pub(crate) fn parse(url: &str) -> anyhow::Result<Self> {
         let scheme = url.split_once(':').map(|(scheme, _)| scheme);
+        let in_memory = [":memory:", "mode=memory", "cache=shared"];
         let read = match scheme {
+            // Their connections share a cache, in which sqlx waits for as long as it takes, whatever the limit.
+            Some("sqlite") if in_memory.iter().any(|word| url.contains(word)) => {
+                Err("a database in memory, or with a shared cache, keeps no limit of waiting; name a file".to_owned())
+            }
             // A SQLite URL holds no password, so the cause may be told.
             Some("sqlite") => url
                 .parse()
@@ -50,7 +55,7 @@ impl Target {
     }
 }
 
-/// A SQLite database in this folder. A file, as each connection to a database in memory would have one of its own.
+/// A SQLite database in this folder: a file, so that each caller can have a connection of its own to it.
 pub(crate) fn temporary(folder: &TempDir) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(folder.path().join("lock-demo.db"))
@@ -87,7 +92,8 @@ pub(crate) async fn open<DB: Dialect>(options: Options<DB>) -> anyhow::Result<Po
 /// Drops the table, and disconnects.
 pub(crate) async fn close<DB: Dialect>(pool: Pool<DB>) -> anyhow::Result<()> {
     let dropped = timeout(PATIENCE, DB::run_text(&pool, "DROP TABLE lock_demo")).await;
-    pool.close().await;
+    // A farewell to the server; it does not matter if it is not heard.
+    timeout(PATIENCE, pool.close()).await.ok();
     match dropped {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(anyhow!("the table `lock_demo` is left behind: {error}")),

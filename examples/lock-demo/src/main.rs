@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 use anyhow::{anyhow, bail};
 use clap::Parser;
+use sqlx::{MySql, Pool, Postgres, Sqlite};
 use tempfile::TempDir;
 use tokio::{select, signal};
 use upsert_runtime::Stored;
@@ -48,16 +49,16 @@ async fn run(args: Args) -> anyhow::Result<()> {
         // Its drop, behind the story, removes the folder.
         let folder =
             TempDir::new().map_err(|error| anyhow!("no temporary folder can be made: {error}"))?;
-        return demo::<sqlx::Sqlite>(database::temporary(&folder)).await;
+        return demo::<Sqlite>(database::temporary(&folder)).await;
     };
     match Target::parse(&url)? {
-        Target::Sqlite(options) => demo::<sqlx::Sqlite>(options).await,
-        Target::Postgres(options) => demo::<sqlx::Postgres>(options).await,
-        Target::MySql(options) => demo::<sqlx::MySql>(options).await,
+        Target::Sqlite(options) => demo::<Sqlite>(options).await,
+        Target::Postgres(options) => demo::<Postgres>(options).await,
+        Target::MySql(options) => demo::<MySql>(options).await,
     }
 }
 
-/// Makes the table, plays the story, and drops the table whatever has happened.
+/// Connects and makes the table, plays the story, and drops the table whatever has happened.
 async fn demo<DB: Dialect>(options: Options<DB>) -> anyhow::Result<()>
 where
     Taxonomy: Stored<DB>,
@@ -76,7 +77,8 @@ where
     }
 }
 
-async fn tell<DB: Dialect>(pool: &sqlx::Pool<DB>, place: &str) -> anyhow::Result<()>
+/// Says where the story takes place, and plays it.
+async fn tell<DB: Dialect>(pool: &Pool<DB>, place: &str) -> anyhow::Result<()>
 where
     Taxonomy: Stored<DB>,
 {

@@ -25,9 +25,9 @@ macro_rules! tests {
 mod cancellation;
 mod conflicts;
 mod errors;
+mod examples;
 mod futures;
 mod guards;
-mod importer;
 mod keys;
 mod locks;
 mod log;
@@ -45,9 +45,9 @@ pub(crate) fn tests() -> Suite<Sqlx> {
     cancellation::add(&mut suite);
     conflicts::add(&mut suite);
     errors::add(&mut suite);
+    examples::add(&mut suite);
     futures::add(&mut suite);
     guards::add(&mut suite);
-    importer::add(&mut suite);
     keys::add(&mut suite);
     locks::add(&mut suite);
     modify::add(&mut suite);

@@ -34,9 +34,6 @@ impl Driver<Self> for MySql {
 
     const PROBE: &'static str = "";
 
-    // A small table would be scanned, and each of its rows waited for.
-    const BY_PRIMARY_KEY: &'static str = " FORCE INDEX (PRIMARY)";
-
     // INSERT IGNORE truncates values and stores '' for NULL; ON DUPLICATE KEY UPDATE updates the row of a key that nobody
     // named.
     const QUIET: &'static str = "";

@@ -30,9 +30,6 @@ impl Driver<Self> for Postgres {
 
     const PROBE: &'static str = "";
 
-    // `ORDER BY` says it.
-    const BY_PRIMARY_KEY: &'static str = "";
-
     // Without a target: the row may meet any unique index.
     const QUIET: &'static str = " ON CONFLICT DO NOTHING";
 

@@ -32,8 +32,6 @@ impl Driver<Self> for Sqlite {
     // Refused within a transaction.
     const PROBE: &'static str = "BEGIN";
 
-    const BY_PRIMARY_KEY: &'static str = "";
-
     const QUIET: &'static str = "";
 
     // A stale snapshot is an error of the first write.

@@ -1,29 +1,33 @@
-//! The importer, as a user runs it.
+//! The examples, as a user runs them.
 
 use std::process::Command;
 use std::sync::LazyLock;
 
+use escargot::{CargoBuild, CargoRun};
+
 use crate::Db;
 
-tests![three_versions_then_the_last_again];
+tests![three_versions_then_the_last_again, four_callers_and_one_row];
 
 /// Built once: this package cannot name another one's program.
-static PROGRAM: LazyLock<escargot::CargoRun> = LazyLock::new(|| {
-    let build = escargot::CargoBuild::new()
-        .package("taxonomy-import")
-        .bin("taxonomy-import")
+static IMPORTER: LazyLock<CargoRun> = LazyLock::new(|| built("taxonomy-import"));
+
+fn built(example: &str) -> CargoRun {
+    let build = CargoBuild::new()
+        .package(example)
+        .bin(example)
         .current_target();
     build
         .manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"))
         .run()
-        .expect("the importer builds")
-});
+        .expect("the example builds")
+}
 
 /// The counts of each file: created, updated, unchanged, failed.
 async fn imported(db: &Db, arguments: &'static [&'static str]) -> Vec<[u64; 4]> {
     let url = db.url();
     let output = tokio::task::spawn_blocking(move || {
-        let mut command: Command = PROGRAM.command();
+        let mut command: Command = IMPORTER.command();
         command
             .args(["--json", "--database-url", &url])
             .args(arguments)
@@ -64,4 +68,33 @@ async fn three_versions_then_the_last_again(db: Db) {
         rows
     );
     assert_eq!(rows.len(), 1_817);
+}
+
+async fn four_callers_and_one_row(db: Db) {
+    let url = db.url();
+    let output = tokio::task::spawn_blocking(move || {
+        let mut command: Command = built("lock-demo").command();
+        command.args(["--database-url", &url]).output()
+    });
+    let output = output.await.expect("no panic").expect("a run");
+    let (told, failed) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(output.status.success(), "{told} {failed}");
+    let story = [
+        "Error::Locked",
+        "Error::LockTimeout",
+        "has set uses = 1",
+        "has the row, uses = 1",
+        "has set uses = 2",
+        "uses: 2 }: nothing is lost",
+    ];
+    let mut rest = &*told;
+    for event in story {
+        let (_, later) = rest
+            .split_once(event)
+            .unwrap_or_else(|| panic!("`{event}` is not next: {told}"));
+        rest = later;
+    }
 }
