@@ -24,7 +24,7 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # use sqlx::sqlite::SqlitePoolOptions;
-//! // One connection: each connection to `sqlite::memory:` has a database of its own.
+//! // One connection: several to `sqlite::memory:` share a cache, in which sqlx keeps no limit of waiting.
 //! let pool = SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await?;
 //! sqlx::raw_sql(
 //!     "CREATE TABLE taxonomy (id INTEGER PRIMARY KEY, remote_id TEXT UNIQUE, slug TEXT NOT NULL UNIQUE,

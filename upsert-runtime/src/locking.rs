@@ -16,8 +16,12 @@ use crate::error::Error;
 /// | MariaDB | `SET STATEMENT innodb_lock_wait_timeout = n, lock_wait_timeout = n FOR` before each statement | 1 s |
 /// | SQLite | `PRAGMA busy_timeout`, put back afterwards: what is waited for is the database's only write lock | 1 ms |
 ///
-/// MySQL has no `SET STATEMENT`: there a limit is [`Error::Unsupported`]. SQLite connections with a shared cache (`cache=shared`)
-/// keep no limit: sqlx waits there until the other connection is done.
+/// On SQLite `begin(&pool)` takes the write lock, so a limit for it belongs there: `begin(&pool).wait(..)`; one of `lock()`
+/// would come too late. A caller that waits keeps its connection: with a pool that has none left, others wait for the pool,
+/// which knows no `Wait` but its own `acquire_timeout`.
+///
+/// MySQL has no `SET STATEMENT`: there a limit is [`Error::Unsupported`]. SQLite connections with a shared cache (`cache=shared`,
+/// `sqlite::memory:`) keep no limit: sqlx waits there until the other connection is done.
 ///
 /// Sources: [PostgreSQL](https://www.postgresql.org/docs/current/runtime-config-client.html#GUC-LOCK-TIMEOUT),
 /// [MariaDB](https://mariadb.com/docs/server/reference/sql-statements/administrative-sql-statements/set-commands/set-statement),

@@ -69,7 +69,7 @@ pub(super) fn options(model: &Model) -> TokenStream {
     let vis = &model.vis;
     quote! {
         /// How long each statement may wait for a lock. Without it the session's own setting holds, in a transaction of `begin`
-        /// the limit of that one.
+        /// the limit of that one. On SQLite `begin` is what waits for the lock: give it the limit.
         #vis fn wait(self, wait: _rt::Wait) -> Self {
             Self(self.0.wait(wait))
         }
