@@ -235,6 +235,9 @@ async fn of_a_transaction_that_is_no_writer_yet(db: Db) {
 
 async fn of_an_insert_and_an_update(db: Db) {
     with_rows(&db, [rock("rock")]).await;
+    // A key that no look-up asks for: only the INSERT can wait for it.
+    db.run("CREATE UNIQUE INDEX one_name ON taxonomy (name)")
+        .await;
     let mut creator = upsert_runtime::begin(&db.pool)
         .await
         .expect("a transaction");
@@ -245,6 +248,14 @@ async fn of_an_insert_and_an_update(db: Db) {
     // Whoever wants the same keys waits for the creator's end: to insert, and to update.
     for (wait, locked) in [(Wait::NoWait, true), (SOON, false)] {
         let upsert = Taxonomy::upsert(record("r3", "jazz")).wait(wait);
+        let error = upsert.run(&db.pool).await.unwrap_err();
+        assert_eq!(matches!(error, Error::Locked { .. }), locked, "{error}");
+        assert_eq!(
+            matches!(error, Error::LockTimeout { .. }),
+            !locked,
+            "{error}"
+        );
+        let upsert = Taxonomy::upsert(record("r4", "folk").named("jazz")).wait(wait);
         let error = upsert.run(&db.pool).await.unwrap_err();
         assert_eq!(matches!(error, Error::Locked { .. }), locked, "{error}");
         assert_eq!(
