@@ -247,6 +247,7 @@ async fn of_an_insert_and_an_update(db: Db) {
         .expect("an upsert");
     // Whoever wants the same keys waits for the creator's end: to insert, and to update.
     for (wait, locked) in [(Wait::NoWait, true), (SOON, false)] {
+        let started = Instant::now();
         let upsert = Taxonomy::upsert(record("r3", "jazz")).wait(wait);
         let error = upsert.run(&db.pool).await.unwrap_err();
         assert_eq!(matches!(error, Error::Locked { .. }), locked, "{error}");
@@ -280,6 +281,11 @@ async fn of_an_insert_and_an_update(db: Db) {
             "{error}"
         );
         assert!(row.update_name("Rock").await.expect("it goes on"));
+        let took = started.elapsed();
+        assert!(
+            took < Duration::from_secs(20),
+            "not the server's own limit: {took:?}"
+        );
     }
     creator.rollback().await.expect("a rollback");
 }
