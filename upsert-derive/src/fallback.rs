@@ -53,17 +53,17 @@ pub(crate) fn fallback(model: &Model) -> TokenStream {
             fn decode(_: &<__DB as _rt::Database>::Row) -> _rt::Result<Self, _rt::SqlxError> {
                 _rt::Result::Err(_rt::SqlxError::RowNotFound)
             }
-            fn bind_id(&self, _: &mut <__DB as _rt::Database>::Arguments) -> _rt::BindResult {
-                _rt::no_column(0)
-            }
             fn bind_key(_: &__Key, _: _rt::usize, _: &mut <__DB as _rt::Database>::Arguments) -> _rt::BindResult {
                 _rt::no_column(0)
             }
-            fn bind_new(_: &#new, _: _rt::usize, _: &mut <__DB as _rt::Database>::Arguments) -> _rt::BindResult {
-                _rt::no_column(0)
+            fn row_column<__V: _rt::OnColumn<__DB, Self>>(__column: _rt::usize, __on: __V) -> __V::Output {
+                __on.no_column(__column)
             }
-            fn bind_change(_: &#changes, _: _rt::usize, _: &mut <__DB as _rt::Database>::Arguments) -> _rt::BindResult {
-                _rt::no_column(0)
+            fn new_column<__V: _rt::OnColumn<__DB, #new>>(__column: _rt::usize, __on: __V) -> __V::Output {
+                __on.no_column(__column)
+            }
+            fn change_column<__V: _rt::OnChange<__DB, #changes>>(__column: _rt::usize, __on: __V) -> __V::Output {
+                __on.no_column(__column)
             }
         }
     };

@@ -30,6 +30,7 @@ pub(crate) struct Sql {
     pub(crate) find: Vec<String>,
     pub(crate) by_id: String,
     pub(crate) insert: String,
+    pub(crate) insert_touch: String,
     pub(crate) update: String,
     pub(crate) names: Vec<String>,
     pub(crate) touch: String,
@@ -89,14 +90,12 @@ impl Sql {
                     .iter()
                     .chain(&table.touched)
                     .map(|&place| &*names[place]);
-                let placeholders = (1..=table.created.len()).map(|n| dialect.placeholder(n));
-                let values = placeholders.chain(table.touched.iter().map(|_| now.to_owned()));
                 format!(
-                    "INSERT{or_abort} INTO {path} ({}) VALUES ({})",
-                    columns.collect::<Vec<_>>().join(", "),
-                    values.collect::<Vec<_>>().join(", ")
+                    "INSERT{or_abort} INTO {path} ({})",
+                    columns.collect::<Vec<_>>().join(", ")
                 )
             },
+            insert_touch: format!(", {now}").repeat(table.touched.len()),
             update: format!("UPDATE{or_abort} {path} SET "),
             touch,
             where_id: format!(" WHERE {id} = "),

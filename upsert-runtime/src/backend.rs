@@ -122,6 +122,63 @@ pub trait Driver<DB: Database> {
 
     fn get<T: Column<DB>>(row: &DB::Row, index: usize) -> sqlx::Result<T>;
 
+    /// Whether many values can be sent as one: an array for each column, whatever their number.
+    const ARRAYS: bool;
+
+    /// The most values that one statement takes.
+    const MOST_VALUES: usize;
+
+    /// What selects all that a list of rows in parentheses holds.
+    const VALUES: &'static str;
+
+    /// For a text type, the expression that is equal byte for byte where the database calls two texts equal; `None` where
+    /// equal is equal byte for byte.
+    fn folded(_type_name: &str, _expression: &str) -> Option<String> {
+        None
+    }
+
+    /// A value of this type that is no other row's, for a row that gives its key away and gets another one in the same
+    /// transaction; `None` where the type has none. `id` is an expression.
+    fn parked(type_name: &str, id: &str) -> Option<String>;
+
+    /// The column as one of the two answers of a CASE whose other one is a value of this type.
+    fn kept(_type_name: &str, column: &str) -> String {
+        column.to_owned()
+    }
+
+    /// What stands before, between and after lists of values that are to be rows; `{typed}` is a SELECT of no rows whose
+    /// columns have the types that the values are to have.
+    fn row_list() -> (&'static str, &'static str, &'static str) {
+        ("VALUES (", "), (", ")")
+    }
+
+    /// Updates each row whose id is the `upsert_id` of one of these rows.
+    fn update_many(sql: &Sql, id: &str, names: &str, rows: &str, set: &str) -> String {
+        let update = sql.update;
+        format!(
+            "WITH upsert_new ({names}) AS ({rows}) {update}{set} FROM upsert_new WHERE {id} = upsert_id"
+        )
+    }
+
+    /// Binds a value or NULL.
+    fn bind_optional<T: Column<DB>>(value: Option<&T>, to: &mut DB::Arguments) -> BindResult;
+
+    /// Binds an array, where there are some.
+    fn bind_array<T: Column<DB>>(_: Vec<Option<&T>>, _: &mut DB::Arguments) -> BindResult {
+        Err("this database has no arrays".into())
+    }
+
+    /// Binds an array of flags, where there are arrays.
+    fn bind_flags(_: Vec<bool>, _: &mut DB::Arguments) -> BindResult {
+        Err("this database has no arrays".into())
+    }
+
+    /// The bytes in which a value is sent, `None` for NULL; its type is known to who compares them.
+    fn bytes<T: Column<DB>>(value: &T) -> Result<Option<Vec<u8>>, Box<dyn StdError + Send + Sync>>;
+
+    /// The bytes that this crate selected, at this place.
+    fn selected_bytes(row: &DB::Row, index: usize) -> sqlx::Result<Option<Vec<u8>>>;
+
     /// Runs a text without parameters, which may hold several statements.
     fn run(
         conn: &mut DB::Connection,
@@ -139,6 +196,7 @@ pub trait Driver<DB: Database> {
         conn: &mut DB::Connection,
         sql: SqlStr,
         arguments: DB::Arguments,
+        keep_prepared: bool,
     ) -> impl Future<Output = sqlx::Result<DB::QueryResult>> + Send;
 
     /// How many rows a statement changed.
@@ -192,6 +250,8 @@ pub enum Cause {
     CommitUnknown,
     /// The server does not know the words in which a limit is said.
     NotUnderstood,
+    /// A value, or the row as a whole, was refused: another record may fare better.
+    Record,
     Other,
 }
 
@@ -305,6 +365,23 @@ macro_rules! concrete {
             T::decode(value).map_err(decode_error)
         }
 
+        fn bind_optional<T: Column<$database>>(
+            value: Option<&T>,
+            to: &mut <$database as Database>::Arguments,
+        ) -> $crate::backend::BindResult {
+            use sqlx::Arguments as _;
+            to.add(value)
+        }
+
+        fn selected_bytes(
+            row: &<$database as Database>::Row,
+            index: usize,
+        ) -> sqlx::Result<Option<Vec<u8>>> {
+            use sqlx::Row as _;
+
+            row.try_get_unchecked(index)
+        }
+
         async fn run(
             conn: &mut <$database as Database>::Connection,
             sql: &'static str,
@@ -328,8 +405,12 @@ macro_rules! concrete {
             conn: &mut <$database as Database>::Connection,
             sql: sqlx::SqlStr,
             arguments: <$database as Database>::Arguments,
+            keep_prepared: bool,
         ) -> sqlx::Result<<$database as Database>::QueryResult> {
-            sqlx::query_with(sql, arguments).execute(conn).await
+            sqlx::query_with(sql, arguments)
+                .persistent(keep_prepared)
+                .execute(conn)
+                .await
         }
 
         fn affected(done: &<$database as Database>::QueryResult) -> u64 {

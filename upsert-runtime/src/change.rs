@@ -1,6 +1,5 @@
 use std::fmt::{self, Debug, Formatter};
 
-use crate::backend::{Backend, BindResult, Column, bind};
 use crate::key::Trim;
 
 /// What updating data says of one column.
@@ -33,18 +32,11 @@ impl<T> Change<T> {
         matches!(self, Self::Keep)
     }
 
-    /// Binds the value to be set.
-    ///
-    /// # Errors
-    ///
-    /// If the value cannot be encoded, or the column is to keep its value.
-    pub fn bind<DB: Backend>(&self, to: &mut DB::Arguments) -> BindResult
-    where
-        T: Column<DB>,
-    {
+    /// The value to be set.
+    pub fn value(&self) -> Option<&T> {
         match self {
-            Self::Keep => Err("a column that keeps its value has none to bind".into()),
-            Self::Set(value) => bind::<DB, T>(value, to),
+            Self::Keep => None,
+            Self::Set(value) => Some(value),
         }
     }
 }

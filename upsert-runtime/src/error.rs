@@ -3,6 +3,7 @@ use std::fmt::{self, Debug, Display, Formatter};
 use sqlx::error::UnexpectedNullError;
 
 use crate::backend::{Backend, Cause, Driver as _, Mismatch};
+use crate::import::{Failure, Report};
 use crate::locking::Wait;
 
 /// What can go wrong, one variant a cause.
@@ -39,8 +40,8 @@ pub enum Error {
         at: Step,
         /// The constraint's or index's name; on SQLite the columns, as `table.column`.
         constraint: Option<String>,
-        /// The driver's error.
-        source: sqlx::Error,
+        /// The driver's error; `None` where an import saw it before anything was sent.
+        source: Option<sqlx::Error>,
     },
 
     /// A row was found by a fallback look-up, but an earlier key says that it is another record: the look-up is
@@ -134,6 +135,42 @@ pub enum Error {
         database: &'static str,
     },
 
+    /// An import would delete more than it may: [`max_share`](crate::Import::max_share). Nothing was written.
+    #[error(
+        "`{model}`: refused to delete {missing} of {candidates} rows that the import does not have"
+    )]
+    Refused {
+        /// The model's name.
+        model: &'static str,
+        /// How many rows are missing in the import; all of them if it is empty.
+        missing: u64,
+        /// How many rows there are that could be.
+        candidates: u64,
+    },
+
+    /// The source of an import gave an error instead of a record, or was opened again and gave other records.
+    #[error("the source gave no record, or another one than before")]
+    Source {
+        /// What the source said; it may quote values.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+
+    /// An import with [`OnFailure::Abort`](crate::OnFailure::Abort) met a record that failed. Nothing was written.
+    #[error("nothing was imported: {failure}")]
+    Aborted {
+        /// The record, and why it failed.
+        failure: Box<Failure>,
+    },
+
+    /// An import was stopped by an error that is no record's: the server is gone, or others were in the way for too long.
+    #[error("the import was stopped: {source}; before that: {report}")]
+    Stopped {
+        /// What was committed, and which records had failed. With one transaction for all nothing was committed.
+        report: Box<Report>,
+        /// What stopped it.
+        source: Box<Self>,
+    },
+
     /// The database refused a statement, or could not be reached, for any other reason.
     #[error("{at}: {detail}")]
     Database {
@@ -141,6 +178,8 @@ pub enum Error {
         at: Step,
         /// What the driver said, without values.
         detail: String,
+        /// Whether it is this record that was refused, for its values or for the row that it would change.
+        about_record: bool,
         /// The driver's error.
         source: sqlx::Error,
     },
@@ -150,15 +189,31 @@ impl Error {
     /// Whether the same work in a new transaction may succeed.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(
-            self,
+        match self {
             Self::Locked { .. }
-                | Self::LockTimeout { .. }
-                | Self::Deadlock { .. }
-                | Self::Serialization { .. }
-                | Self::Exhausted { .. }
-                | Self::TransactionLost { .. }
-        )
+            | Self::LockTimeout { .. }
+            | Self::Deadlock { .. }
+            | Self::Serialization { .. }
+            | Self::Exhausted { .. }
+            | Self::TransactionLost { .. } => true,
+            Self::Stopped { source, .. } => source.is_retryable(),
+            _ => false,
+        }
+    }
+
+    /// Whether the error is about this record, so that another one may be stored all the same: its values, its keys, or the
+    /// row that it would change. Else it is about the surroundings: a lock, a table, the connection.
+    #[must_use]
+    pub fn is_about_record(&self) -> bool {
+        match self {
+            Self::NoUsableKey { .. }
+            | Self::Ambiguous { .. }
+            | Self::Conflict { .. }
+            | Self::IdentityConflict { .. }
+            | Self::Source { .. } => true,
+            Self::Database { about_record, .. } => *about_record,
+            _ => false,
+        }
     }
 
     /// What the driver's error means, by its code.
@@ -167,7 +222,7 @@ impl Error {
             Cause::Unique => Self::Conflict {
                 at,
                 constraint: source.as_database_error().and_then(DB::Driver::constraint),
-                source,
+                source: Some(source),
             },
             Cause::Deadlock => Self::Deadlock { at, source },
             Cause::Serialization => Self::Serialization { at, source },
@@ -179,13 +234,12 @@ impl Error {
             Cause::CommitUnknown if at.operation == Operation::Commit => {
                 Self::CommitUnknown { at, source }
             }
-            Cause::CommitUnknown | Cause::NotQuiet | Cause::NotUnderstood | Cause::Other => {
-                Self::Database {
-                    at,
-                    detail: detail::<DB>(at.operation, &source),
-                    source,
-                }
-            }
+            cause => Self::Database {
+                at,
+                detail: detail::<DB>(at.operation, &source),
+                about_record: cause == Cause::Record,
+                source,
+            },
         }
     }
 
@@ -212,6 +266,10 @@ impl Error {
                     database: DB::Driver::TITLE,
                 }
             }
+            Self::Stopped { report, source } => Self::Stopped {
+                report,
+                source: Box::new(source.under::<DB>(wait)),
+            },
             error => error,
         }
     }
@@ -219,18 +277,20 @@ impl Error {
     /// The driver's error behind this one.
     pub(crate) fn into_source(self) -> Option<sqlx::Error> {
         match self {
-            Self::Conflict { source, .. }
-            | Self::Locked { source, .. }
+            Self::Locked { source, .. }
             | Self::LockTimeout { source, .. }
             | Self::Deadlock { source, .. }
             | Self::Serialization { source, .. }
             | Self::CommitUnknown { source, .. }
             | Self::Database { source, .. } => Some(source),
-            Self::TransactionLost { source, .. } => source,
-            Self::Exhausted { source, .. } => source.into_source(),
+            Self::TransactionLost { source, .. } | Self::Conflict { source, .. } => source,
+            Self::Exhausted { source, .. } | Self::Stopped { source, .. } => source.into_source(),
+            Self::Aborted { failure } => failure.error.into_source(),
             Self::NoUsableKey { .. }
             | Self::Ambiguous { .. }
             | Self::IdentityConflict { .. }
+            | Self::Refused { .. }
+            | Self::Source { .. }
             | Self::Unsupported { .. } => None,
         }
     }
@@ -252,6 +312,10 @@ impl Debug for Error {
             Self::TransactionLost { .. } => "TransactionLost",
             Self::CommitUnknown { .. } => "CommitUnknown",
             Self::Unsupported { .. } => "Unsupported",
+            Self::Refused { .. } => "Refused",
+            Self::Source { .. } => "Source",
+            Self::Aborted { .. } => "Aborted",
+            Self::Stopped { .. } => "Stopped",
             Self::Database { .. } => "Database",
         };
         f.debug_tuple(variant)
@@ -299,6 +363,12 @@ pub enum Operation {
         /// The look-up's name.
         lookup: &'static str,
     },
+    /// Finding the rows of many records.
+    LookUpMany,
+    /// Locking many rows.
+    Lock,
+    /// Putting a passing value into a key that two rows exchange.
+    Park,
     /// Inserting a row.
     Create,
     /// Updating a row that is locked.
@@ -321,6 +391,9 @@ impl Display for Operation {
             Self::WriteLock => f.write_str("taking the write lock"),
             Self::Savepoint => f.write_str("setting a savepoint"),
             Self::LookUp { lookup } => write!(f, "look-up by `{lookup}`"),
+            Self::LookUpMany => f.write_str("look-up of many"),
+            Self::Lock => f.write_str("locking rows"),
+            Self::Park => f.write_str("parking a key"),
             Self::Create => f.write_str("create"),
             Self::Update => f.write_str("update"),
             Self::Refresh => f.write_str("refresh"),
@@ -337,6 +410,11 @@ pub(crate) fn cause<DB: Backend>(error: &sqlx::Error) -> Cause {
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed => {
             Cause::ConnectionLost
         }
+        // A value that cannot be sent or read, or a row that a trigger keeps from being stored.
+        sqlx::Error::Encode(_)
+        | sqlx::Error::Decode(_)
+        | sqlx::Error::ColumnDecode { .. }
+        | sqlx::Error::RowNotFound => Cause::Record,
         _ => Cause::Other,
     }
 }
@@ -362,7 +440,7 @@ fn detail<DB: Backend>(operation: Operation, error: &sqlx::Error) -> String {
             }
         }
         sqlx::Error::Encode(_) => "a value cannot be encoded".to_owned(),
-        sqlx::Error::RowNotFound if operation == Operation::Refresh => {
+        sqlx::Error::RowNotFound if matches!(operation, Operation::Refresh) => {
             "the row is there no more; a statement of this transaction has deleted it".to_owned()
         }
         sqlx::Error::RowNotFound => {

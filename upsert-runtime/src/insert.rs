@@ -42,8 +42,7 @@ async fn send<DB: Backend, M: Stored<DB>>(
     new: &M::New,
     quiet: bool,
 ) -> sqlx::Result<Option<M>> {
-    let text = statement::insert::<DB>(M::MODEL, quiet);
-    let arguments = statement::arguments::<DB, M>(new, M::MODEL.created)?;
+    let (text, arguments) = statement::insert::<DB, M>(new, quiet)?;
     if !DB::Driver::sql(M::MODEL).returning.is_empty() {
         let rows = session.fetch(text, arguments).await?;
         let row = rows.first().map(M::decode).transpose()?;

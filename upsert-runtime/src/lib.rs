@@ -63,6 +63,8 @@ mod chain;
 mod change;
 mod delete;
 mod error;
+mod field;
+mod import;
 mod in_transaction;
 mod insert;
 mod key;
@@ -92,6 +94,9 @@ pub use upsert_derive::LockedUpsert;
 
 pub use self::backend::{Backend, Column};
 pub use self::error::{Error, Operation, Step};
+pub use self::import::{
+    Failure, Import, Missing, OnFailure, OnTakeover, Progress, Report, RowChange,
+};
 pub use self::in_transaction::{InTransaction, Lent};
 pub use self::key::{Key, Trim};
 pub use self::locked::LockedRows;

@@ -2,9 +2,12 @@
 
 use std::fmt::Debug;
 
+use futures_core::Stream;
 use sqlx::Database;
 
 use crate::backend::{Backend, BindResult};
+use crate::field::{OnChange, OnColumn};
+use crate::import::{Import, Source};
 use crate::locked::LockedRow;
 use crate::upsert::Upsert;
 
@@ -139,6 +142,45 @@ pub trait LockedUpsert: Sized + Send + Sync + 'static {
         Self::Modify::default()
     }
 
+    /// Imports many records: a whole version of a source, chunk by chunk.
+    ///
+    /// Items are [`LockedUpsert::New`] or anything that converts into it. Nothing happens before [`Import::run`] or
+    /// [`Import::run_in`].
+    ///
+    /// ```
+    /// # use upsert_runtime::LockedUpsert;
+    /// # #[derive(Debug, Clone, PartialEq, LockedUpsert)]
+    /// # #[lookup(slug)]
+    /// # struct Taxonomy { id: i64, slug: String, uses: i64 }
+    /// # async fn example(pool: sqlx::SqlitePool) -> Result<(), Box<dyn std::error::Error>> {
+    /// let records = ["rock", "jazz"].map(|slug| NewTaxonomy { slug: slug.into(), uses: 0 });
+    /// let report = Taxonomy::import(records).run(&pool).await?;
+    /// assert_eq!(report.records, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    fn import<'f>(records: impl IntoIterator<Item = impl Into<Self::New>>) -> Import<'f, Self> {
+        Import::of(Source::memory(records, Self::normalize))
+    }
+
+    /// The same for a source that is too large for memory.
+    ///
+    /// `open` is called twice, and twice again for each time that an import in one transaction is begun anew. Each time it
+    /// gives a stream of the same records in the same order: the first reading keeps their keys, the second writes them. An
+    /// item that is an error is a failed record, [`Error::Source`](crate::Error::Source); records with other keys than the first
+    /// time stop the import.
+    ///
+    /// Memory is the keys of all records and of the rows that they find, a few records for each chunk, and those whose keys
+    /// depend on each other: about 150 bytes a record with two short keys.
+    fn import_from<'f, S, N, E>(open: impl FnMut() -> S + Send + 'f) -> Import<'f, Self>
+    where
+        S: Stream<Item = Result<N, E>> + Send + 'f,
+        N: Into<Self::New> + 'f,
+        E: Into<Box<dyn std::error::Error + Send + Sync>> + 'f,
+    {
+        Import::of(Source::opened(open, Self::normalize))
+    }
+
     /// Trims what is to be trimmed; a blank key in an optional field becomes `None`.
     #[doc(hidden)]
     fn normalize(new: &mut Self::New);
@@ -196,23 +238,21 @@ pub trait Stored<DB: Backend>: LockedUpsert {
     #[doc(hidden)]
     fn decode(row: &DB::Row) -> sqlx::Result<Self>;
 
-    #[doc(hidden)]
-    fn bind_id(&self, to: &mut <DB as Database>::Arguments) -> BindResult;
-
     /// Binds one column of the key.
     #[doc(hidden)]
     fn bind_key(key: &Self::Key, part: usize, to: &mut <DB as Database>::Arguments) -> BindResult;
 
+    /// Shows the field of a row that is this column.
     #[doc(hidden)]
-    fn bind_new(new: &Self::New, column: usize, to: &mut <DB as Database>::Arguments)
-    -> BindResult;
+    fn row_column<V: OnColumn<DB, Self>>(column: usize, on: V) -> V::Output;
 
+    /// Shows the field of creating data that is this column.
     #[doc(hidden)]
-    fn bind_change(
-        changes: &Self::Changes,
-        column: usize,
-        to: &mut <DB as Database>::Arguments,
-    ) -> BindResult;
+    fn new_column<V: OnColumn<DB, Self::New>>(column: usize, on: V) -> V::Output;
+
+    /// Shows the field of updating data that is this column.
+    #[doc(hidden)]
+    fn change_column<V: OnChange<DB, Self::Changes>>(column: usize, on: V) -> V::Output;
 }
 
 /// A model as data. Columns are named by their place in `columns`, look-ups by their place in `lookups`.
@@ -246,6 +286,7 @@ pub const NO_MODEL: &Model = {
         find: &[],
         by_id: "",
         insert: "",
+        insert_touch: "",
         update: "",
         names: &[],
         touch: "",
@@ -337,8 +378,10 @@ pub struct Sql {
     pub find: &'static [&'static str],
     /// The SELECT of the row with an id.
     pub by_id: &'static str,
-    /// The INSERT of all created columns, up to its closing parenthesis.
+    /// `INSERT INTO "taxonomy" ("slug", …)`: the created columns, then the `touch` columns.
     pub insert: &'static str,
+    /// The values of the `touch` columns, each behind a comma.
+    pub insert_touch: &'static str,
     /// `UPDATE "taxonomy" SET `.
     pub update: &'static str,
     /// For each column, its name, quoted.

@@ -22,6 +22,7 @@ pub use sqlx::{Database, Error as SqlxError, Pool};
 pub use crate::backend::{Backend, BindResult, Column, bind, get};
 pub use crate::change::{Change, trim_change};
 pub use crate::error::Error;
+pub use crate::field::{OnChange, OnColumn};
 pub use crate::in_transaction::InTransaction;
 pub use crate::key::{
     CopyProbe, Key, KeyProbe, OptionProbe, OtherProbe, Probe, Trim, null_if_blank, trim,

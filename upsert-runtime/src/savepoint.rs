@@ -14,8 +14,30 @@ use crate::session::Session;
 use crate::transaction::probe;
 use crate::work::Work;
 
-const RELEASE: &str = "RELEASE SAVEPOINT upsert";
-const ROLL_BACK: &str = "ROLLBACK TO SAVEPOINT upsert";
+/// The statements of a savepoint.
+struct Savepoint {
+    set: &'static str,
+    release: &'static str,
+    roll_back: &'static str,
+}
+
+impl Savepoint {
+    /// The savepoint of a call.
+    fn call<DB: Backend>() -> Self {
+        Self {
+            set: DB::Driver::SET_SAVEPOINT,
+            release: "RELEASE SAVEPOINT upsert",
+            roll_back: "ROLLBACK TO SAVEPOINT upsert",
+        }
+    }
+
+    /// The savepoint of a part of a call. It has another name: MySQL forgets a savepoint when one of its name is set.
+    const PART: Self = Self {
+        set: "SAVEPOINT upsert_part",
+        release: "RELEASE SAVEPOINT upsert_part",
+        roll_back: "ROLLBACK TO SAVEPOINT upsert_part",
+    };
+}
 
 /// Does `work` in the caller's transaction, until it is done or its error is final.
 pub(crate) async fn run_in<DB: Backend, W: Work<DB>>(
@@ -49,41 +71,53 @@ async fn limited<DB: Backend, W: Work<DB>>(
         .map_err(failed)?;
     let locking = Locking { wait, ..locking };
     let mut session = Session::<DB>::new(limit.connection, locking);
-    let result = in_savepoint(&mut session, work, at).await;
+    let lost = |source| Error::TransactionLost { at, source };
+    let result = match probe::<DB>(session.connection).await {
+        Ok(()) => in_savepoint(&mut session, work, &Savepoint::call::<DB>()).await,
+        Err(source) => Err(lost(source)),
+    };
     match (limit.put_back().await, result) {
         (Err(source), Ok(_)) => Err(failed(source)),
         (_, result) => result,
     }
 }
 
+/// Does a part of the work that the session's transaction is in, so that an error undoes that part only.
+pub(crate) async fn part<DB: Backend, W: Work<DB>>(
+    session: &mut Session<'_, DB>,
+    work: &mut W,
+) -> Result<W::Output, Error> {
+    in_savepoint(session, work, &Savepoint::PART).await
+}
+
 async fn in_savepoint<DB: Backend, W: Work<DB>>(
     session: &mut Session<'_, DB>,
     work: &mut W,
-    at: Step,
+    savepoint: &Savepoint,
 ) -> Result<W::Output, Error> {
+    let at = Step::new(Some(work.model().name), Operation::Savepoint);
     let failed = |source| Error::of::<DB>(at, source);
     let lost = |source| Error::TransactionLost { at, source };
     let mut attempt = 1;
-    probe::<DB>(session.connection).await.map_err(lost)?;
-    session
-        .run(DB::Driver::SET_SAVEPOINT)
-        .await
-        .map_err(failed)?;
+    session.run(savepoint.set).await.map_err(failed)?;
     loop {
         work.began(attempt);
         match write_locked(session, work).await {
             Ok(output) => {
-                session.run(RELEASE).await.map_err(failed)?;
+                if !W::stays(&output) {
+                    session.run(savepoint.roll_back).await.map_err(failed)?;
+                }
+                session.run(savepoint.release).await.map_err(failed)?;
                 return Ok(output);
             }
             Err(error) => {
-                if session.run(ROLL_BACK).await.is_err() {
+                if session.run(savepoint.roll_back).await.is_err() {
                     // The savepoint is gone, and so is the transaction it was in.
                     return Err(lost(error.into_source()));
                 }
                 let again = work.again(&error);
                 if !again || sees_a_snapshot(session).await {
-                    session.run(RELEASE).await.map_err(failed)?;
+                    session.run(savepoint.release).await.map_err(failed)?;
                     return Err(if again {
                         lost_to_a_snapshot(error)
                     } else {
@@ -127,7 +161,11 @@ async fn sees_a_snapshot<DB: Backend>(session: &mut Session<'_, DB>) -> bool {
 /// A race that was lost to a row that this transaction cannot see: a new one can.
 fn lost_to_a_snapshot(error: Error) -> Error {
     match error {
-        Error::Conflict { at, source, .. } => Error::Serialization { at, source },
+        Error::Conflict {
+            at,
+            source: Some(source),
+            ..
+        } => Error::Serialization { at, source },
         error => error,
     }
 }

@@ -43,7 +43,20 @@ impl<'c, DB: Backend> Session<'c, DB> {
         arguments: DB::Arguments,
     ) -> sqlx::Result<<DB as Database>::QueryResult> {
         let sql = DB::Driver::limited(sql, self.locking);
-        DB::Driver::execute(self.connection, sql, arguments).await
+        DB::Driver::execute(self.connection, sql, arguments, true).await
+    }
+
+    /// Executes a statement that is kept prepared only where its text does not grow with its arguments, and tells how many
+    /// rows it changed.
+    pub(crate) async fn execute_many(
+        &mut self,
+        sql: SqlStr,
+        arguments: DB::Arguments,
+        keep_prepared: bool,
+    ) -> sqlx::Result<u64> {
+        let sql = DB::Driver::limited(sql, self.locking);
+        let done = DB::Driver::execute(self.connection, sql, arguments, keep_prepared).await?;
+        Ok(DB::Driver::affected(&done))
     }
 
     /// Runs a text that waits for no row.

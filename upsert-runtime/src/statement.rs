@@ -5,6 +5,7 @@ use std::fmt::Write;
 use sqlx::{Arguments, AssertSqlSafe, SqlSafeStr, SqlStr};
 
 use crate::backend::{Backend, Driver as _};
+use crate::field;
 use crate::locking::Locking;
 use crate::model::{By, Model, Sql, Stored};
 
@@ -65,7 +66,7 @@ pub(crate) fn lock_many<DB: Backend, M: Stored<DB>>(
     let _ = write!(text, " END{from} WHERE {id} IN (");
     for (place, row) in rows.iter().enumerate() {
         text.push_str(if place > 0 { ", " } else { "" });
-        row.bind_id(&mut arguments).map_err(sqlx::Error::Encode)?;
+        field::bind_id(row, &mut arguments)?;
         placeholder::<DB>(&arguments, &mut text);
     }
     let lock = DB::Driver::lock_clause(locking);
@@ -104,14 +105,23 @@ pub(crate) fn key_arguments<DB: Backend, M: Stored<DB>>(
 }
 
 /// `INSERT … VALUES (…) ON CONFLICT DO NOTHING RETURNING …`
-pub(crate) fn insert<DB: Backend>(model: &'static Model, quiet: bool) -> SqlStr {
-    let Sql {
-        insert, returning, ..
-    } = DB::Driver::sql(model);
-    owned(format!(
-        "{insert}{}{returning}",
-        if quiet { DB::Driver::QUIET } else { "" }
-    ))
+pub(crate) fn insert<DB: Backend, M: Stored<DB>>(
+    new: &M::New,
+    quiet: bool,
+) -> sqlx::Result<(SqlStr, DB::Arguments)> {
+    let sql = DB::Driver::sql(M::MODEL);
+    let mut text = format!("{} VALUES (", sql.insert);
+    let mut arguments = DB::Arguments::default();
+    for (place, &column) in M::MODEL.created.iter().enumerate() {
+        text.push_str(if place > 0 { ", " } else { "" });
+        field::bind_new::<DB, M>(new, column, &mut arguments)?;
+        placeholder::<DB>(&arguments, &mut text);
+    }
+    text.push_str(sql.insert_touch);
+    text.push(')');
+    text.push_str(if quiet { DB::Driver::QUIET } else { "" });
+    text.push_str(sql.returning);
+    Ok((owned(text), arguments))
 }
 
 /// `UPDATE … SET "name" = $1, "updated_at" = clock_timestamp() WHERE "id" = $2 RETURNING …`
@@ -130,12 +140,12 @@ pub(crate) fn update<DB: Backend, M: Stored<DB>>(
         text.push_str(if place > 0 { ", " } else { "" });
         text.push_str(sql.names[column]);
         text.push_str(" = ");
-        M::bind_change(changes, column, &mut arguments).map_err(sqlx::Error::Encode)?;
+        field::bind_change::<DB, M>(changes, column, &mut arguments)?;
         placeholder::<DB>(&arguments, &mut text);
     }
     text.push_str(sql.touch);
     text.push_str(sql.where_id);
-    row.bind_id(&mut arguments).map_err(sqlx::Error::Encode)?;
+    field::bind_id(row, &mut arguments)?;
     placeholder::<DB>(&arguments, &mut text);
     text.push_str(sql.returning);
     Ok((owned(text), arguments))
@@ -153,7 +163,7 @@ pub(crate) fn delete<DB: Backend, M: Stored<DB>>(row: &M) -> sqlx::Result<(SqlSt
 /// The row's id, bound.
 pub(crate) fn id_argument<DB: Backend, M: Stored<DB>>(row: &M) -> sqlx::Result<DB::Arguments> {
     let mut arguments = DB::Arguments::default();
-    row.bind_id(&mut arguments).map_err(sqlx::Error::Encode)?;
+    field::bind_id(row, &mut arguments)?;
     Ok(arguments)
 }
 
@@ -164,18 +174,18 @@ pub(crate) fn arguments<DB: Backend, M: Stored<DB>>(
 ) -> sqlx::Result<DB::Arguments> {
     let mut arguments = DB::Arguments::default();
     for &column in columns {
-        M::bind_new(new, column, &mut arguments).map_err(sqlx::Error::Encode)?;
+        field::bind_new::<DB, M>(new, column, &mut arguments)?;
     }
     Ok(arguments)
 }
 
 /// The placeholder of the value bound last.
-fn placeholder<DB: Backend>(arguments: &DB::Arguments, text: &mut impl Write) {
+pub(crate) fn placeholder<DB: Backend>(arguments: &DB::Arguments, text: &mut impl Write) {
     // Writing to a `String` cannot fail.
     let _ = arguments.format_placeholder(text);
 }
 
 /// Every piece is text that the derive or this crate wrote; values are bound.
-fn owned(text: String) -> SqlStr {
+pub(crate) fn owned(text: String) -> SqlStr {
     AssertSqlSafe(text).into_sql_str()
 }

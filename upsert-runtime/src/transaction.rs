@@ -134,6 +134,7 @@ impl<DB: Backend> Transaction<DB> {
         let connection = pool.acquire().await.map_err(|source| Error::Database {
             at: Step::new(model, Operation::Connect),
             detail: unreachable_detail(&source),
+            about_record: false,
             source,
         })?;
         let mut tx = Self {

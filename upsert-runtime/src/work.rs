@@ -24,7 +24,7 @@ pub(crate) trait Work<DB: Backend>: Send {
         false
     }
 
-    /// Whether what was done is to stay; else a transaction of ours is rolled back.
+    /// Whether what was done is to stay; else it is rolled back.
     fn stays(_output: &Self::Output) -> bool {
         true
     }

@@ -2,12 +2,13 @@ use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 
 use super::{changes_ident, key, new_ident, span_of};
+use crate::column::Column;
 use crate::model::Model;
 
 /// ```text
 /// impl<__DB: Backend> Stored<__DB> for Taxonomy where i64: Column<__DB>, … {
 ///     fn decode(row: &__DB::Row) -> Result<Self, sqlx::Error> { … }
-///     fn bind_new(new: &NewTaxonomy, column: usize, to: &mut __DB::Arguments) -> BindResult { … }
+///     fn new_column<V: OnColumn<__DB, NewTaxonomy>>(column: usize, on: V) -> V::Output { … }
 ///     …
 /// }
 /// ```
@@ -29,16 +30,10 @@ pub(super) fn stored(model: &Model) -> TokenStream {
         let name = &name.ident;
         quote! { #name: _rt::Default::default() }
     });
-    let id = &model.columns[model.id].name.ident;
     let bind_key = key::bind(model);
-    let bind_new = model.created().map(|(place, column)| {
-        let name = &column.name.ident;
-        quote! { #place => _rt::bind::<__DB, _>(&__new.#name, __to) }
-    });
-    let bind_change = model.updated().map(|(place, column)| {
-        let name = &column.name.ident;
-        quote! { #place => __changes.#name.bind::<__DB>(__to) }
-    });
+    let row_columns = fields(model.columns.iter().enumerate());
+    let new_columns = fields(model.created());
+    let change_columns = fields(model.updated());
     quote! {
         #[automatically_derived]
         impl<__DB: _rt::Backend> _rt::Stored<__DB> for #ident
@@ -52,10 +47,6 @@ pub(super) fn stored(model: &Model) -> TokenStream {
                 })
             }
 
-            fn bind_id(&self, __to: &mut <__DB as _rt::Database>::Arguments) -> _rt::BindResult {
-                _rt::bind::<__DB, _>(&self.#id, __to)
-            }
-
             fn bind_key(
                 __key: &__Key,
                 __part: _rt::usize,
@@ -64,28 +55,45 @@ pub(super) fn stored(model: &Model) -> TokenStream {
                 #bind_key
             }
 
-            fn bind_new(
-                __new: &#new,
+            fn row_column<__V: _rt::OnColumn<__DB, Self>>(
                 __column: _rt::usize,
-                __to: &mut <__DB as _rt::Database>::Arguments,
-            ) -> _rt::BindResult {
+                __on: __V,
+            ) -> __V::Output {
                 match __column {
-                    #(#bind_new,)*
-                    _ => _rt::no_column(__column),
+                    #(#row_columns,)*
+                    _ => __on.no_column(__column),
                 }
             }
 
-            #[allow(unused_variables)] // a model may have no column to update
-            fn bind_change(
-                __changes: &#changes,
+            fn new_column<__V: _rt::OnColumn<__DB, #new>>(
                 __column: _rt::usize,
-                __to: &mut <__DB as _rt::Database>::Arguments,
-            ) -> _rt::BindResult {
+                __on: __V,
+            ) -> __V::Output {
                 match __column {
-                    #(#bind_change,)*
-                    _ => _rt::no_column(__column),
+                    #(#new_columns,)*
+                    _ => __on.no_column(__column),
+                }
+            }
+
+            fn change_column<__V: _rt::OnChange<__DB, #changes>>(
+                __column: _rt::usize,
+                __on: __V,
+            ) -> __V::Output {
+                match __column {
+                    #(#change_columns,)*
+                    _ => __on.no_column(__column),
                 }
             }
         }
     }
+}
+
+/// For each of these columns, where its field is.
+fn fields<'m>(
+    columns: impl Iterator<Item = (usize, &'m Column)>,
+) -> impl Iterator<Item = TokenStream> {
+    columns.map(|(place, column)| {
+        let name = &column.name.ident;
+        quote! { #place => __on.on(|__of| &__of.#name) }
+    })
 }

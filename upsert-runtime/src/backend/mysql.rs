@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use sqlx::error::DatabaseError;
+use sqlx::error::{BoxDynError, DatabaseError};
 use sqlx::mysql::{MySqlArguments, MySqlConnection, MySqlDatabaseError, MySqlQueryResult};
 use sqlx::{Arguments, AssertSqlSafe, Database, MySql, SqlSafeStr, SqlStr};
 
@@ -116,6 +116,10 @@ impl Driver<Self> for MySql {
             1180 => Cause::CommitUnknown,
             // MySQL has no SET STATEMENT
             1064 => Cause::NotUnderstood,
+            // NULL, no default, too long, out of range, not of the type; a key that is too long; CHECK; foreign keys; a
+            // view's CHECK OPTION; what a trigger signalled
+            1048 | 1364 | 1406 | 1264 | 1265 | 1292 | 1366 | 1367 | 1690 | 1071 | 3819 | 4025
+            | 1216 | 1217 | 1451 | 1452 | 1369 | 1644 => Cause::Record,
             _ => Cause::Other,
         }
     }
@@ -142,6 +146,54 @@ impl Driver<Self> for MySql {
         let mut arguments = MySqlArguments::default();
         arguments.add(id).ok()?;
         Some(arguments)
+    }
+
+    const ARRAYS: bool = false;
+
+    // The protocol counts them in 16 bits.
+    const MOST_VALUES: usize = 65_535;
+
+    const VALUES: &'static str = "";
+
+    // What a collation compares. Most of them ignore spaces at the end, whose weights are cut off then.
+    fn folded(type_name: &str, expression: &str) -> Option<String> {
+        let is_text = ["CHAR", "TEXT", "ENUM"]
+            .iter()
+            .any(|text| type_name.contains(text));
+        is_text.then(|| {
+            format!(
+                "CASE WHEN {expression} = CONCAT({expression}, ' ') \
+                 THEN TRIM(TRAILING WEIGHT_STRING(LEFT(CONCAT(' ', {expression}), 1)) FROM WEIGHT_STRING({expression})) \
+                 ELSE WEIGHT_STRING({expression}) END"
+            )
+        })
+    }
+
+    fn parked(type_name: &str, id: &str) -> Option<String> {
+        match type_name {
+            "VARCHAR" | "TEXT" | "CHAR" => Some(format!("CONCAT('upsert parked ', {id})")),
+            _ if type_name.contains("INT") && !type_name.contains("UNSIGNED") => {
+                Some(format!("-1 - {id}"))
+            }
+            _ => None,
+        }
+    }
+
+    // VALUES is spelled in two ways, MySQL's and MariaDB's, and would have the connection's collation.
+    fn row_list() -> (&'static str, &'static str, &'static str) {
+        ("{typed} UNION ALL SELECT ", " UNION ALL SELECT ", "")
+    }
+
+    // The list comes first, so that rows are reached by their primary key, and no others are locked.
+    fn update_many(sql: &Sql, id: &str, _: &str, rows: &str, set: &str) -> String {
+        let table = sql.from.trim_start_matches(" FROM ");
+        format!("UPDATE ({rows}) upsert_new STRAIGHT_JOIN {table} ON {id} = upsert_id SET {set}")
+    }
+
+    fn bytes<T: Column<Self>>(value: &T) -> Result<Option<Vec<u8>>, BoxDynError> {
+        let mut bytes = Vec::new();
+        let is_null = value.encode_by_ref(&mut bytes)?;
+        Ok((!is_null.is_null()).then_some(bytes))
     }
 
     concrete!(MySql);

@@ -2,11 +2,16 @@
 
 use std::time::Duration;
 
+use sqlx::encode::IsNull;
+use sqlx::error::BoxDynError;
 use sqlx::error::DatabaseError;
-use sqlx::postgres::{PgArguments, PgConnection, PgDatabaseError, PgQueryResult};
-use sqlx::{Arguments, AssertSqlSafe, Database, Postgres, Row, SqlSafeStr, SqlStr};
+use sqlx::postgres::types::Oid;
+use sqlx::postgres::{
+    PgArgumentBuffer, PgArguments, PgConnection, PgDatabaseError, PgQueryResult, PgTypeInfo,
+};
+use sqlx::{Arguments, AssertSqlSafe, Database, Encode, Postgres, Row, SqlSafeStr, SqlStr, Type};
 
-use super::{Backend, Cause, Column, Driver, concrete, sealed};
+use super::{Backend, BindResult, Cause, Column, Driver, concrete, sealed};
 use crate::locking::{Locking, Mode, Wait};
 use crate::model::{Model, Sql};
 
@@ -112,6 +117,13 @@ impl Driver<Self> for Postgres {
                 Cause::ConnectionLost
             }
             Some(code) if code.starts_with("08") => Cause::ConnectionLost,
+            // a value that the type cannot hold; a constraint; a view's CHECK OPTION; a program limit such as an index row's
+            // size; what a trigger raised
+            Some(code)
+                if ["22", "23", "44", "54", "P0"].contains(&code.get(..2).unwrap_or_default()) =>
+            {
+                Cause::Record
+            }
             _ => Cause::Other,
         }
     }
@@ -144,7 +156,59 @@ impl Driver<Self> for Postgres {
         None
     }
 
+    const ARRAYS: bool = true;
+
+    // The protocol counts them in 16 bits.
+    const MOST_VALUES: usize = 65_535;
+
+    const VALUES: &'static str = "VALUES ";
+
+    fn parked(type_name: &str, id: &str) -> Option<String> {
+        match type_name {
+            "TEXT" | "VARCHAR" => Some(format!("'upsert parked ' || {id}::TEXT")),
+            "INT2" | "INT4" | "INT8" => Some(format!("-1 - {id}")),
+            "UUID" => Some("gen_random_uuid()".to_owned()),
+            _ => None,
+        }
+    }
+
+    // The column may have another type of the kind: JSON and not JSONB.
+    fn kept(type_name: &str, column: &str) -> String {
+        format!("{column}::{type_name}")
+    }
+
+    fn bind_array<T: Column<Self>>(values: Vec<Option<&T>>, to: &mut PgArguments) -> BindResult {
+        to.add(Array(values))
+    }
+
+    fn bind_flags(flags: Vec<bool>, to: &mut PgArguments) -> BindResult {
+        to.add(flags)
+    }
+
+    fn bytes<T: Column<Self>>(value: &T) -> Result<Option<Vec<u8>>, BoxDynError> {
+        let mut buffer = PgArgumentBuffer::default();
+        let is_null = value.encode_by_ref(&mut buffer)?;
+        Ok((!is_null.is_null()).then(|| buffer.to_vec()))
+    }
+
     concrete!(Postgres);
+}
+
+/// An array whose type the statement names: `$1::TEXT[]`. A `Vec<T>` would need to know it by `T`, which is one type for all
+/// databases.
+struct Array<'a, T>(Vec<Option<&'a T>>);
+
+impl<T> Type<Postgres> for Array<'_, T> {
+    fn type_info() -> PgTypeInfo {
+        // None: the server infers it.
+        PgTypeInfo::with_oid(Oid(0))
+    }
+}
+
+impl<T: Column<Postgres>> Encode<'_, Postgres> for Array<'_, T> {
+    fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
+        self.0.as_slice().encode_by_ref(buffer)
+    }
 }
 
 /// What `lock_timeout` is set to; its 0 means for ever.

@@ -4,8 +4,8 @@ use std::pin::pin;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use sqlx::error::DatabaseError;
-use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteQueryResult};
+use sqlx::error::{BoxDynError, DatabaseError};
+use sqlx::sqlite::{SqliteArguments, SqliteArgumentsBuffer, SqliteConnection, SqliteQueryResult};
 use sqlx::{AssertSqlSafe, Database, Row, Sqlite};
 
 use super::{Backend, Cause, Column, Driver, concrete, sealed};
@@ -93,6 +93,8 @@ impl Driver<Self> for Sqlite {
             // the snapshot is stale: another connection has written since this transaction read
             517 => Cause::Serialization,
             _ if matches!(code & 0xff, 5 | 6) => Cause::LockTimeout,
+            // too big; a constraint, what a trigger raised among them; not of the type
+            _ if matches!(code & 0xff, 18..=20) => Cause::Record,
             _ => Cause::Other,
         }
     }
@@ -111,6 +113,28 @@ impl Driver<Self> for Sqlite {
     // `RETURNING` gives the whole row.
     fn inserted_id(_: &SqliteQueryResult) -> Option<SqliteArguments> {
         None
+    }
+
+    const ARRAYS: bool = false;
+
+    // SQLITE_MAX_VARIABLE_NUMBER
+    const MOST_VALUES: usize = 32_766;
+
+    const VALUES: &'static str = "VALUES ";
+
+    fn parked(type_name: &str, id: &str) -> Option<String> {
+        match type_name {
+            "TEXT" => Some(format!("'upsert parked ' || {id}")),
+            "INTEGER" => Some(format!("-1 - {id}")),
+            _ => None,
+        }
+    }
+
+    // sqlx shows an argument in no other way than this one.
+    fn bytes<T: Column<Self>>(value: &T) -> Result<Option<Vec<u8>>, BoxDynError> {
+        let mut buffer = SqliteArgumentsBuffer::default();
+        let is_null = value.encode_by_ref(&mut buffer)?;
+        Ok((!is_null.is_null()).then(|| format!("{buffer:?}").into_bytes()))
     }
 
     concrete!(Sqlite);

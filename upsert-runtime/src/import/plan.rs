@@ -1,0 +1,358 @@
+//! Which record is which row, judged over the whole import before anything is written. Numbers alone: no database.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+use super::keys::NONE;
+use super::sets::{Need, Sets};
+use super::world::{RowState, State, World};
+
+/// What is to become of a record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Decision {
+    NoKey,
+    Superseded,
+    /// The row that this look-up finds is another record by an earlier one.
+    Identity {
+        matched_by: u8,
+        claimed_by: u8,
+    },
+    /// Another row or record has the key of this look-up.
+    Conflict {
+        lookup: u8,
+    },
+    Row {
+        row: u32,
+        lookup: u8,
+    },
+    Create,
+}
+
+impl Decision {
+    pub(crate) fn is_settled(self) -> bool {
+        matches!(self, Self::Row { .. } | Self::Create)
+    }
+}
+
+/// What a caller allows.
+pub(crate) struct Rules {
+    /// For each look-up, whether a row that an earlier key claims is left alone.
+    pub(crate) unclaimed: Vec<bool>,
+    /// For each look-up, whether it has the id in it, which is never taken over.
+    pub(crate) is_id: Vec<bool>,
+    /// Whether rows that no record is give their keys away.
+    pub(crate) delete_missing: bool,
+}
+
+/// The plan of an import.
+#[derive(Default)]
+pub(crate) struct Plan {
+    pub(crate) decisions: Vec<Decision>,
+    pub(crate) sets: Sets,
+    /// Candidates for deletion that no record is, in the order of their numbers.
+    pub(crate) missing: Vec<u32>,
+}
+
+/// How well a claim to a key stands: by possession, not failed before, by the earlier look-up, by the later record.
+type Rank = (bool, bool, Reverse<u8>, u32);
+
+/// A plan in the making.
+struct Draft<'p> {
+    world: &'p mut World,
+    rules: &'p Rules,
+    decisions: Vec<Option<Decision>>,
+    /// For each row, the record that owns it.
+    owner: Vec<u32>,
+}
+
+/// Makes the plan. Decisions on records that are not open any more count for nothing, but their claims do.
+pub(crate) fn plan(world: &mut World, rules: &Rules) -> Plan {
+    let lookups = world.keys.lookups();
+    let mut draft = Draft {
+        decisions: vec![None; world.records.states.len()],
+        owner: vec![NONE; world.rows.states.len()],
+        world,
+        rules,
+    };
+    draft.merge_equal_records();
+    draft.own_by_first_key();
+    for lookup in 1..lookups {
+        draft.fall_back(lookup);
+    }
+    for decision in &mut draft.decisions {
+        decision.get_or_insert(Decision::Create);
+    }
+    let missing = draft.missing();
+    let gives_away = rules.delete_missing && !draft.decisions.contains(&Some(Decision::NoKey));
+    let needs = draft.contend(if gives_away { &missing } else { &[] });
+    draft.fail_who_needs_a_held_key(&needs);
+    let Draft {
+        world,
+        owner,
+        decisions,
+        ..
+    } = draft;
+    let decisions: Vec<Decision> = decisions.into_iter().flatten().collect();
+    let is_to_do = |record: u32| {
+        world.records.states[record as usize] == State::Open
+            && decisions[record as usize].is_settled()
+    };
+    let sets = Sets::of(
+        needs.into_iter().filter(|need| is_to_do(need.record)),
+        &owner,
+    );
+    Plan {
+        decisions,
+        sets,
+        missing,
+    }
+}
+
+impl Draft<'_> {
+    fn records(&self) -> impl DoubleEndedIterator<Item = u32> + use<> {
+        (0..self.decisions.len()).map(number)
+    }
+
+    fn state(&self, record: u32) -> State {
+        self.world.records.states[record as usize]
+    }
+
+    fn decide(&mut self, record: u32, decision: Decision) {
+        self.decisions[record as usize] = Some(decision);
+    }
+
+    fn own(&mut self, record: u32, row: u32, lookup: usize) {
+        self.owner[row as usize] = record;
+        let lookup = small(lookup);
+        self.decide(record, Decision::Row { row, lookup });
+    }
+
+    fn unowned(&self, row: u32) -> bool {
+        self.owner[row as usize] == NONE
+    }
+
+    /// The first of these look-ups that is usable in the record.
+    fn usable_before(&mut self, record: u32, end: usize) -> Option<usize> {
+        (0..end).find(|&lookup| self.world.record_key(record, lookup) != NONE)
+    }
+
+    /// Records equal in their first usable look-up are one: the last counts.
+    fn merge_equal_records(&mut self) {
+        let lookups = self.world.keys.lookups();
+        let mut taken: Vec<Vec<bool>> = vec![Vec::new(); lookups];
+        for record in self.records().rev() {
+            match self.state(record) {
+                State::Superseded | State::Absent => {
+                    self.decide(record, Decision::Superseded);
+                    continue;
+                }
+                State::Done(row) => self.own(record, row, 0),
+                State::Open | State::Failed | State::Told => {}
+            }
+            let Some(lookup) = self.usable_before(record, lookups) else {
+                self.decide(record, Decision::NoKey);
+                continue;
+            };
+            let key = self.world.record_key(record, lookup);
+            let is_taken = at(&mut taken[lookup], key, false);
+            if *is_taken && self.decisions[record as usize].is_none() {
+                self.decide(record, Decision::Superseded);
+            }
+            *is_taken = true;
+        }
+    }
+
+    fn own_by_first_key(&mut self) {
+        for record in self.records() {
+            if self.decisions[record as usize].is_none() {
+                let key = self.world.record_key(record, 0);
+                if let Some(row) = self.world.holder(0, key)
+                    && self.unowned(row)
+                {
+                    self.own(record, row, 0);
+                }
+            }
+        }
+    }
+
+    /// The others fall back to this look-up, judged against the keys as the owners will leave them.
+    fn fall_back(&mut self, lookup: usize) {
+        let mut wanted: HashMap<u32, Vec<u32>> = HashMap::new();
+        for record in self.records() {
+            if self.decisions[record as usize].is_none() {
+                let key = self.world.record_key(record, lookup);
+                if key != NONE {
+                    wanted.entry(key).or_default().push(record);
+                }
+            }
+        }
+        if wanted.is_empty() {
+            return;
+        }
+        let mut has_owner: Vec<bool> = Vec::new();
+        for row in (0..self.owner.len()).map(number) {
+            if !self.unowned(row) {
+                let last = self.world.last_values(self.owner[row as usize], Some(row));
+                let key = self.world.keys.usable(lookup, &last);
+                if key != NONE {
+                    *at(&mut has_owner, key, false) = true;
+                }
+            }
+        }
+        // Rows without an owner at the start: no key of this look-up is judged by what became of another one.
+        let free_row = |draft: &Self, key| {
+            let row = draft.world.holder(lookup, key);
+            row.filter(|&row| draft.unowned(row))
+        };
+        let wanted: Vec<_> = wanted
+            .into_iter()
+            .map(|(key, records)| (key, free_row(self, key), records))
+            .collect();
+        for (key, row, records) in wanted {
+            let winner = match row {
+                None if *at(&mut has_owner, key, false) => None,
+                _ => self.last_with_earlier_key(&records, lookup),
+            };
+            for &record in records.iter().filter(|&&record| Some(record) != winner) {
+                let earlier = self.usable_before(record, lookup);
+                self.decide(record, lost(lookup, earlier));
+            }
+            if let (Some(winner), Some(row)) = (winner, row) {
+                self.take_over(winner, row, lookup);
+            }
+        }
+    }
+
+    fn last_with_earlier_key(&mut self, records: &[u32], lookup: usize) -> Option<u32> {
+        let mut from_last = records.iter().rev().copied();
+        let with_earlier = from_last.find(|&record| self.usable_before(record, lookup).is_some());
+        with_earlier.or_else(|| records.last().copied())
+    }
+
+    /// The record takes the row, unless the row is another record by an earlier key and that forbids it.
+    fn take_over(&mut self, record: u32, row: u32, lookup: usize) {
+        let claimed_by = (0..lookup).find(|&earlier| {
+            self.world.record_key(record, earlier) != NONE
+                && self.world.row_key(row, earlier) != NONE
+        });
+        match claimed_by {
+            Some(earlier) if self.rules.unclaimed[lookup] || self.rules.is_id[earlier] => {
+                self.decide(record, lost(lookup, Some(earlier)));
+            }
+            _ => self.own(record, row, lookup),
+        }
+    }
+
+    fn missing(&self) -> Vec<u32> {
+        let states = self.world.rows.states.iter().zip(&self.owner).enumerate();
+        let missing =
+            states.filter(|(_, (state, owner))| **state == RowState::Candidate && **owner == NONE);
+        missing.map(|(row, _)| number(row)).collect()
+    }
+
+    /// Who gets a key that several want: who has it, then the owner by the earlier look-up, then the last. Gives who needs a
+    /// key that another row holds now.
+    fn contend(&mut self, given_away: &[u32]) -> Vec<Need> {
+        let mut failed = Vec::new();
+        let mut needs = Vec::new();
+        for lookup in 0..self.world.keys.lookups() {
+            let mut wants = Vec::new();
+            let mut best: Vec<Option<Rank>> = Vec::new();
+            for record in self.records() {
+                let (row, found_by) = match self.decisions[record as usize] {
+                    Some(Decision::Row { row, lookup }) => (Some(row), lookup),
+                    Some(Decision::Create) => (None, u8::MAX),
+                    _ => continue,
+                };
+                let last = self.world.last_values(record, row);
+                let key = self.world.keys.unique(lookup, &last);
+                if key == NONE {
+                    continue;
+                }
+                let holder = self.world.holder(lookup, key);
+                let has = row.is_some() && holder == row;
+                // What has failed by an earlier plan wins nothing by a later one.
+                let is_told = self.state(record) == State::Told;
+                let rank = (has, !is_told, Reverse(found_by), record);
+                let best = at(&mut best, key, None);
+                *best = (*best).max(Some(rank));
+                if self.state(record) == State::Open {
+                    wants.push((record, key, holder.filter(|_| !has)));
+                }
+            }
+            for (record, key, holder) in wants {
+                let is_best = at(&mut best, key, None).is_some_and(|best| best.3 == record);
+                let stays = |row| self.unowned(row) && given_away.binary_search(&row).is_err();
+                if !is_best || holder.is_some_and(stays) {
+                    failed.push((record, lookup));
+                } else if let Some(row) = holder {
+                    needs.push(Need {
+                        record,
+                        row,
+                        lookup: small(lookup),
+                    });
+                }
+            }
+        }
+        for (record, lookup) in failed {
+            // The first key that is lost is the one that is told.
+            if self.decisions[record as usize].is_some_and(Decision::is_settled) {
+                let lookup = small(lookup);
+                self.decide(record, Decision::Conflict { lookup });
+            }
+        }
+        needs
+    }
+
+    /// A record that fails leaves its row as it was, and with it the keys that others need.
+    fn fail_who_needs_a_held_key(&mut self, needs: &[Need]) {
+        let is_to_do = |draft: &Self, record: u32| {
+            draft.state(record) == State::Open
+                && draft.decisions[record as usize].is_some_and(Decision::is_settled)
+        };
+        let mut again = true;
+        while again {
+            again = false;
+            for &Need {
+                record,
+                row,
+                lookup,
+            } in needs
+            {
+                let owner = self.owner[row as usize];
+                if owner != NONE && !is_to_do(self, owner) && is_to_do(self, record) {
+                    self.decide(record, Decision::Conflict { lookup });
+                    again = true;
+                }
+            }
+        }
+    }
+}
+
+/// What becomes of a record whose key another one gets.
+fn lost(lookup: usize, claimed_by: Option<usize>) -> Decision {
+    match claimed_by {
+        None => Decision::Superseded,
+        Some(claimed_by) => Decision::Identity {
+            matched_by: small(lookup),
+            claimed_by: small(claimed_by),
+        },
+    }
+}
+
+/// The place for a number, made if it is not there yet.
+fn at<T: Clone>(places: &mut Vec<T>, number: u32, empty: T) -> &mut T {
+    let place = number as usize;
+    if places.len() <= place {
+        places.resize(place + 1, empty);
+    }
+    &mut places[place]
+}
+
+fn number(place: usize) -> u32 {
+    u32::try_from(place).unwrap_or(NONE)
+}
+
+fn small(lookup: usize) -> u8 {
+    u8::try_from(lookup).unwrap_or(u8::MAX)
+}

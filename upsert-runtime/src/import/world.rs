@@ -1,0 +1,192 @@
+//! What an import knows of rows and records: their keys, as numbers, and what became of them.
+
+use std::collections::HashMap;
+
+use super::keys::{Keys, NONE};
+
+/// All that is known.
+pub(crate) struct World {
+    pub(crate) keys: Keys,
+    pub(crate) rows: Rows,
+    pub(crate) records: Records,
+}
+
+/// Rows, by number.
+#[derive(Default)]
+pub(crate) struct Rows {
+    keys: Vec<u32>,
+    pub(crate) states: Vec<RowState>,
+    /// For each look-up and key, the row that has it.
+    holders: Vec<Vec<u32>>,
+    by_id: HashMap<Box<[u8]>, u32>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum RowState {
+    Here,
+    /// Deleted, or without the keys that it was known by.
+    Gone,
+    /// It was there at the start, and is to be deleted if no record is this row.
+    Candidate,
+    /// Created by this import; its id was not read.
+    Created,
+}
+
+/// Records, by their index.
+#[derive(Default)]
+pub(crate) struct Records {
+    pub(crate) keys: Vec<u32>,
+    pub(crate) states: Vec<State>,
+}
+
+/// What became of a record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum State {
+    Open,
+    /// Written or found unchanged, in this row.
+    Done(u32),
+    /// The database refused it. It keeps what it claims.
+    Failed,
+    /// The plan had it fail, and that was told.
+    Told,
+    /// Another record is this one, and that was told.
+    Superseded,
+    /// Never was a record, but an error of the source.
+    Absent,
+}
+
+impl World {
+    pub(crate) fn new(keys: Keys) -> Self {
+        let mut rows = Rows::default();
+        rows.holders.resize(keys.lookups(), Vec::new());
+        Self {
+            keys,
+            rows,
+            records: Records::default(),
+        }
+    }
+
+    pub(crate) fn record(&self, record: u32) -> &[u32] {
+        let width = self.keys.width();
+        &self.records.keys[record as usize * width..][..width]
+    }
+
+    pub(crate) fn row(&self, row: u32) -> &[u32] {
+        let width = self.keys.width();
+        &self.rows.keys[row as usize * width..][..width]
+    }
+
+    /// The row that has this key.
+    pub(crate) fn holder(&self, lookup: usize, key: u32) -> Option<u32> {
+        let holders = &self.rows.holders[lookup];
+        let row = holders.get(key as usize).copied();
+        row.filter(|&row| row != NONE)
+    }
+
+    /// The key of a record by which it is looked up.
+    pub(crate) fn record_key(&mut self, record: u32, lookup: usize) -> u32 {
+        let width = self.keys.width();
+        let values = &self.records.keys[record as usize * width..][..width];
+        self.keys.usable(lookup, values)
+    }
+
+    /// The key of a row by which it is looked up.
+    pub(crate) fn row_key(&mut self, row: u32, lookup: usize) -> u32 {
+        let width = self.keys.width();
+        let values = &self.rows.keys[row as usize * width..][..width];
+        self.keys.usable(lookup, values)
+    }
+
+    /// The values with which a record leaves its row; its own, if it is created.
+    pub(crate) fn last_values(&self, record: u32, row: Option<u32>) -> Vec<u32> {
+        let own = self.record(record);
+        match row {
+            None => own.to_vec(),
+            Some(row) if matches!(self.records.states[record as usize], State::Done(_)) => {
+                self.row(row).to_vec()
+            }
+            Some(row) => self.keys.updated(self.row(row), own),
+        }
+    }
+
+    /// Notes a row as it was read. Gives its number, and whether that is news: a plan made before may be wrong then.
+    pub(crate) fn see(&mut self, id: &[u8], values: &[u32]) -> (u32, bool) {
+        let known = self.rows.by_id.get(id).copied();
+        if let Some(row) = known.or_else(|| self.adopt(id, values)) {
+            let is_news =
+                self.rows.states[row as usize] == RowState::Gone || self.row(row) != values;
+            if is_news {
+                self.write(row, values);
+            }
+            return (row, is_news);
+        }
+        let row = self.create(values, RowState::Here);
+        self.rows.by_id.insert(id.into(), row);
+        (row, true)
+    }
+
+    /// The row that this import has created with these keys, whose id was not known so far.
+    fn adopt(&mut self, id: &[u8], values: &[u32]) -> Option<u32> {
+        for lookup in 0..self.keys.lookups() {
+            let key = self.keys.unique(lookup, values);
+            if let Some(row) = self.holder(lookup, key)
+                && self.rows.states[row as usize] == RowState::Created
+                && self.row(row) == values
+            {
+                self.rows.states[row as usize] = RowState::Here;
+                self.rows.by_id.insert(id.into(), row);
+                return Some(row);
+            }
+        }
+        None
+    }
+
+    /// Notes a new row.
+    pub(crate) fn create(&mut self, values: &[u32], state: RowState) -> u32 {
+        let row = u32::try_from(self.rows.states.len()).unwrap_or(NONE);
+        self.rows.states.push(state);
+        self.rows.keys.extend_from_slice(values);
+        self.hold(row, values);
+        row
+    }
+
+    /// Notes that a row holds these values now.
+    pub(crate) fn write(&mut self, row: u32, values: &[u32]) {
+        self.release(row);
+        let width = self.keys.width();
+        self.rows.keys[row as usize * width..][..width].copy_from_slice(values);
+        if self.rows.states[row as usize] == RowState::Gone {
+            self.rows.states[row as usize] = RowState::Here;
+        }
+        self.hold(row, values);
+    }
+
+    /// Notes that a row is there no more.
+    pub(crate) fn lose(&mut self, row: u32) {
+        self.release(row);
+        self.rows.states[row as usize] = RowState::Gone;
+    }
+
+    fn hold(&mut self, row: u32, values: &[u32]) {
+        for lookup in 0..self.keys.lookups() {
+            let key = self.keys.unique(lookup, values);
+            if key != NONE {
+                let holders = &mut self.rows.holders[lookup];
+                if holders.len() <= key as usize {
+                    holders.resize(key as usize + 1, NONE);
+                }
+                holders[key as usize] = row;
+            }
+        }
+    }
+
+    fn release(&mut self, row: u32) {
+        let values = self.row(row).to_vec();
+        for lookup in 0..self.keys.lookups() {
+            let key = self.keys.unique(lookup, &values);
+            if self.holder(lookup, key) == Some(row) {
+                self.rows.holders[lookup][key as usize] = NONE;
+            }
+        }
+    }
+}
