@@ -58,6 +58,13 @@ impl<DB: Target> Database<DB> {
         DB::connect(&self.server.url, &self.name, connections).await
     }
 
+    /// The same database by the shortest way to it, for tests of thousands of statements.
+    #[must_use]
+    pub async fn locally(mut self) -> Self {
+        self.pool = DB::connect_locally(&self.server.url, &self.name, 20).await;
+        self
+    }
+
     /// Its URL.
     #[must_use]
     pub fn url(&self) -> String {

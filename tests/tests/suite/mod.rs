@@ -28,6 +28,7 @@ mod errors;
 mod examples;
 mod futures;
 mod guards;
+mod import;
 mod keys;
 mod locks;
 mod log;
@@ -48,6 +49,7 @@ pub(crate) fn tests() -> Suite<Sqlx> {
     examples::add(&mut suite);
     futures::add(&mut suite);
     guards::add(&mut suite);
+    import::add(&mut suite);
     keys::add(&mut suite);
     locks::add(&mut suite);
     modify::add(&mut suite);

@@ -141,7 +141,7 @@ impl<M: LockedUpsert> Chunk<'_, M> {
         }
         for values in &values {
             for lookup in 0..self.world.keys.lookups() {
-                let key = self.world.keys.usable(lookup, values);
+                let key = self.world.keys.unique(lookup, values);
                 let holder = self.world.holder(lookup, key);
                 if let Some(row) = holder.filter(|row| !rows.contains_key(row)) {
                     self.world.lose(row);

@@ -18,7 +18,9 @@ pub(crate) struct Read<M> {
     pub(crate) values: Vec<u32>,
 }
 
-/// The rows that these records find, by any look-up, without a lock. `values` are the numbers of each record's keys.
+/// The rows that have a key of these records, by any look-up, without a lock. Blank keys are looked up too, unless they are NULL:
+/// they identify no record, but a unique index lets each in once.
+/// `values` are the numbers of each record's keys.
 pub(crate) async fn find<DB: Backend, M: Stored<DB>>(
     session: &mut Session<'_, DB>,
     keys: &mut Keys,
@@ -42,7 +44,7 @@ pub(crate) async fn find<DB: Backend, M: Stored<DB>>(
             let mut usable = Vec::new();
             let mut once = HashMap::new();
             for (new, values) in records {
-                let key = keys.usable(lookup, values);
+                let key = keys.unique(lookup, values);
                 if key != NONE && once.insert(key, false).is_none() {
                     usable.push(*new);
                 }
@@ -56,9 +58,11 @@ pub(crate) async fn find<DB: Backend, M: Stored<DB>>(
         for read in rows(session, keys, folded, many, at).await? {
             let mut is_wanted = false;
             for (lookup, wanted) in wanted.iter_mut().enumerate() {
-                let key = keys.usable(lookup, &read.values);
+                let key = keys.unique(lookup, &read.values);
                 if let Some(is_found) = wanted.get_mut(&key) {
-                    if std::mem::replace(is_found, true) {
+                    // An index may let more than one blank key in.
+                    let is_usable = keys.usable(lookup, &read.values) != NONE;
+                    if std::mem::replace(is_found, true) && is_usable {
                         let lookup = M::MODEL.lookups[lookup].name;
                         let operation = Operation::LookUp { lookup };
                         let at = Step::new(Some(M::MODEL.name), operation);
