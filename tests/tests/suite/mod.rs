@@ -11,7 +11,7 @@ use crate::Sqlx;
 macro_rules! tests {
     ($($name:ident $(on [$($target:literal),+])?),+ $(,)?) => {
         pub(super) fn add(suite: &mut upsert_tests::Suite<crate::Sqlx>) {
-            let file = module_path!().rsplit("::").next().unwrap_or_default();
+            let file = module_path!().split_once("suite::").map_or("", |(_, file)| file);
             $(
                 let targets: &[&str] = &[$($($target),+)?];
                 if targets.is_empty() || targets.contains(&<crate::Sqlx as upsert_tests::Target>::TARGET) {

@@ -225,7 +225,8 @@ impl<'e, 'f, M: LockedUpsert> Engine<'e, 'f, M> {
                 Err(error) => self.fail(record, error)?,
             }
             record += 1;
-            if self.ready_records() >= self.options.chunk_size {
+            // What was planned again is written before more is read.
+            while self.ready_records() >= self.options.chunk_size {
                 Box::pin(self.flush(place)).await?;
             }
         }

@@ -4,6 +4,7 @@
 //! and code that reads like the rules is easier to trust than fast code.
 
 use std::cmp::Reverse;
+use std::ops::Range;
 
 /// A row as stored. `keys[l]` is the value of the model's look-up number `l` (each look-up is one
 /// column); None is NULL.
@@ -60,12 +61,11 @@ pub(super) struct Expected {
 
 /// None: refused, nothing is written.
 pub(super) fn expected(rows: &[Row], records: &[Record], options: &Options) -> Option<Expected> {
-    let claims = vec![Claim::Undecided; records.len()];
     let mut plan = Plan {
         rows,
         records,
         options,
-        claims,
+        claims: vec![Claim::Undecided; records.len()],
     };
     plan.drop_repeated();
     plan.own_by_first_lookup();
@@ -75,21 +75,18 @@ pub(super) fn expected(rows: &[Row], records: &[Record], options: &Options) -> O
     plan.create_the_rest();
 
     let missing = plan.missing();
-    // A record that names nothing may stand for any of the missing rows, so none of them may go.
-    let complete = !plan
-        .claims
-        .contains(&Claim::Out(Outcome::Failed(Cause::NoUsableKey)));
+    // A record that names nothing may stand for any of the missing rows. So none of them may go.
+    let complete = !plan.claims.contains(&FAILED_NO_KEY);
     if complete && plan.is_refused(missing.len()) {
         return None;
     }
-    let given_away = if complete {
-        missing.clone()
-    } else {
-        Vec::new()
-    };
-    let failed = plan.conflicts(&given_away);
-    Some(plan.settle(&failed, missing.len(), &given_away))
+    let given_away = if complete { &missing[..] } else { &[] };
+    let failed = plan.conflicts(given_away);
+    Some(plan.settle(&failed, missing.len(), given_away))
 }
+
+/// One value for each look-up.
+type Keys = [Option<String>];
 
 /// What the plan has said of a record so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,8 +102,10 @@ enum Claim {
     Out(Outcome),
 }
 
-/// The import, with one claim for each record. The claims are final after the last look-up: a record
-/// that fails by a conflict later keeps its claim.
+const FAILED_NO_KEY: Claim = Claim::Out(Outcome::Failed(Cause::NoUsableKey));
+
+/// The import, with one claim for each record. The claims are final after the last look-up.
+/// A record that fails with a conflict later keeps its claim.
 struct Plan<'a> {
     rows: &'a [Row],
     records: &'a [Record],
@@ -120,7 +119,7 @@ impl Plan<'_> {
     fn drop_repeated(&mut self) {
         for (index, record) in self.records.iter().enumerate() {
             let Some((lookup, key)) = first_usable(&record.keys) else {
-                self.claims[index] = Claim::Out(Outcome::Failed(Cause::NoUsableKey));
+                self.claims[index] = FAILED_NO_KEY;
                 continue;
             };
             let repeated = self.records[index + 1..].iter().any(|later| {
@@ -138,11 +137,8 @@ impl Plan<'_> {
 
     fn own_by_first_lookup(&mut self) {
         for index in self.undecided_with(0) {
-            let found = self
-                .rows
-                .iter()
-                .position(|row| self.agree(&row.keys, &self.records[index].keys, 0));
-            if let Some(row) = found {
+            let keys = &self.records[index].keys;
+            if let Some(row) = self.row_indices().find(|&row| self.holds(row, keys, 0)) {
                 self.claims[index] = Claim::Owner { row, by: 0 };
             }
         }
@@ -151,71 +147,51 @@ impl Plan<'_> {
     // Stage (3)
 
     fn fall_back(&mut self, lookup: usize) {
-        // All groups are judged at the same state. So no claim is written before all are judged.
-        let undecided = self.undecided_with(lookup);
-        let judged: Vec<(usize, Claim)> = undecided
-            .iter()
-            .map(|&index| (index, self.judge(index, &undecided, lookup)))
-            .collect();
-        for (index, claim) in judged {
-            self.claims[index] = claim;
+        // All groups are judged at the same state. So no claim changes before all are judged.
+        let mut claims = self.claims.clone();
+        for index in self.undecided_with(lookup) {
+            claims[index] = self.judge(index, lookup);
         }
+        self.claims = claims;
     }
 
-    /// What becomes of one of the undecided records at this look-up.
-    fn judge(&self, index: usize, undecided: &[usize], lookup: usize) -> Claim {
+    /// What becomes of an undecided record at this look-up.
+    fn judge(&self, index: usize, lookup: usize) -> Claim {
         let keys = &self.records[index].keys;
-        let has_earlier =
-            |index: usize| (0..lookup).any(|l| usable(&self.records[index].keys, l).is_some());
+        let has_earlier = |index: usize| has_earlier(&self.records[index].keys, lookup);
 
-        // Without an earlier key the record says no more than the one that has the key: it is the same
-        // thing. With an earlier key it is another thing, which cannot have the key as well.
+        // Without an earlier key the record is the same thing as the one that has the key. With an
+        // earlier key it is another thing, and the key cannot belong to both.
         let lost = Claim::Out(if has_earlier(index) {
             Outcome::Failed(Cause::Identity)
         } else {
             Outcome::Superseded
         });
 
-        let group: Vec<usize> = undecided
-            .iter()
-            .copied()
-            .filter(|&other| self.agree(&self.records[other].keys, keys, lookup))
-            .collect();
-        let winner = group
-            .iter()
-            .copied()
-            .rfind(|&other| has_earlier(other))
-            .or(group.last().copied());
-
-        // A row without an owner counts before the wish of an owner.
-        let unowned = (0..self.rows.len()).find(|&row| {
-            self.owner_of(row).is_none() && self.agree(&self.rows[row].keys, keys, lookup)
-        });
-        let Some(row) = unowned else {
-            // Nobody is a creator yet, so only owners leave a row here.
-            let has_owner = (0..self.records.len()).any(|other| {
-                self.leaves(other)
-                    .is_some_and(|row| self.agree(&row.keys, keys, lookup))
-            });
-            return if !has_owner && winner == Some(index) {
-                Claim::Undecided
-            } else {
-                lost
-            };
-        };
-        if winner != Some(index) {
+        let mut group = self.undecided_with(lookup);
+        group.retain(|&other| self.agree(&self.records[other].keys, keys, lookup));
+        let last_with_earlier = group.iter().rfind(|&&other| has_earlier(other));
+        if last_with_earlier.or_else(|| group.last()) != Some(&index) {
             return lost;
         }
-        let forbidden = self.options.never || self.options.unclaimed[lookup];
-        let row_keys = &self.rows[row].keys;
+
+        // A row without an owner counts before the wish of an owner.
+        let unowned = self
+            .row_indices()
+            .find(|&row| self.owner_of(row).is_none() && self.holds(row, keys, lookup));
+        let Some(row) = unowned else {
+            // Nobody is a creator yet. So who wants the key here is an owner.
+            let has_owner = self.indices().any(|other| self.wants(other, keys, lookup));
+            return if has_owner { lost } else { Claim::Undecided };
+        };
         // An earlier key in both is a different one, or the record had found the row by it.
+        let row_keys = &self.rows[row].keys;
         let takeover =
             (0..lookup).any(|l| usable(keys, l).is_some() && usable(row_keys, l).is_some());
-        if takeover && forbidden {
-            Claim::Out(Outcome::Failed(Cause::Identity))
-        } else {
-            Claim::Owner { row, by: lookup }
+        if takeover && (self.options.never || self.options.unclaimed[lookup]) {
+            return Claim::Out(Outcome::Failed(Cause::Identity));
         }
+        Claim::Owner { row, by: lookup }
     }
 
     fn create_the_rest(&mut self) {
@@ -228,21 +204,18 @@ impl Plan<'_> {
 
     // Missing rows
 
-    /// Rows that an import of this kind names by their first key. No others can be missing.
+    /// The rows that can be missing.
     fn candidates(&self) -> Vec<usize> {
-        (0..self.rows.len())
+        self.row_indices()
             .filter(|&row| usable(&self.rows[row].keys, 0).is_some())
             .collect()
     }
 
     fn missing(&self) -> Vec<usize> {
-        if self.options.delete_missing.is_none() {
-            return Vec::new();
-        }
-        self.candidates()
-            .into_iter()
-            .filter(|&row| self.owner_of(row).is_none())
-            .collect()
+        let mut missing = self.candidates();
+        missing
+            .retain(|&row| self.options.delete_missing.is_some() && self.owner_of(row).is_none());
+        missing
     }
 
     #[expect(clippy::cast_precision_loss, reason = "the lists are short")]
@@ -256,123 +229,95 @@ impl Plan<'_> {
 
     /// For each record, whether it fails with a conflict.
     fn conflicts(&self, given_away: &[usize]) -> Vec<bool> {
-        let all = 0..self.records.len();
-        let mut failed: Vec<bool> = all
-            .clone()
-            .map(|index| self.is_refused_a_value(index, given_away))
+        let mut failed: Vec<bool> = self
+            .indices()
+            .map(|index| self.loses_a_value(index, given_away))
             .collect();
-        // Each failure keeps a row as it was, which may be one more that somebody waits for.
-        loop {
-            let next: Vec<bool> = all
-                .clone()
-                .map(|index| failed[index] || self.is_blocked(index, &failed))
-                .collect();
-            if next == failed {
-                return failed;
-            }
-            failed = next;
+        // Each failure keeps one more row as it was, and somebody may need a key from it.
+        while let Some(blocked) = self
+            .indices()
+            .find(|&index| !failed[index] && self.is_blocked(index, &failed))
+        {
+            failed[blocked] = true;
         }
+        failed
     }
 
-    /// Stage (4): whether somebody else gets a value that the record wants, or nobody gets it.
-    fn is_refused_a_value(&self, index: usize, given_away: &[usize]) -> bool {
-        let Some(wanted) = self.leaves(index) else {
+    /// Stage (4): whether another record gets a value that this one wants, or nobody gets it.
+    fn loses_a_value(&self, index: usize, given_away: &[usize]) -> bool {
+        let Some(Row { keys, .. }) = self.leaves(index) else {
             return false;
         };
         self.lookups().any(|lookup| {
-            let outranked = (0..self.records.len()).any(|rival| {
-                let wants_it = self
-                    .leaves(rival)
-                    .is_some_and(|row| self.agree(&row.keys, &wanted.keys, lookup));
-                wants_it && self.rank(rival, &wanted, lookup) > self.rank(index, &wanted, lookup)
-            });
-            let kept = (0..self.rows.len()).any(|row| {
+            let rank = |index: usize| self.rank(index, &keys, lookup);
+            let outranked = self
+                .indices()
+                .any(|rival| self.wants(rival, &keys, lookup) && rank(rival) > rank(index));
+            let kept = self.row_indices().any(|row| {
                 let stays = self.owner_of(row).is_none() && !given_away.contains(&row);
-                stays && self.agree(&self.rows[row].keys, &wanted.keys, lookup)
+                stays && self.holds(row, &keys, lookup)
             });
             outranked || kept
         })
     }
 
-    /// The greatest rank gets the value. First comes who has it, then the owner by the earlier look-up,
-    /// then the last record. No two records have the same rank.
-    fn rank(&self, index: usize, wanted: &Row, lookup: usize) -> (bool, Reverse<usize>, usize) {
+    /// The greatest rank gets the value. First comes who has it, then the owner by the earlier
+    /// look-up, then the last record. No two records have the same rank.
+    fn rank(&self, index: usize, keys: &Keys, lookup: usize) -> (bool, Reverse<usize>, usize) {
         match self.claims[index] {
-            Claim::Owner { row, by } => (
-                self.agree(&self.rows[row].keys, &wanted.keys, lookup),
-                Reverse(by),
-                index,
-            ),
+            Claim::Owner { row, by } => (self.holds(row, keys, lookup), Reverse(by), index),
             // A creator comes after all owners.
             _ => (false, Reverse(usize::MAX), index),
         }
     }
 
-    /// Stage (5): whether the record wants a value in a row that stays as it was, for its owner failed.
+    /// Stage (5): whether the record wants a value from a row that stays, as another record failed.
     fn is_blocked(&self, index: usize, failed: &[bool]) -> bool {
-        let Some(wanted) = self.leaves(index) else {
-            return false;
-        };
-        (0..self.rows.len()).any(|row| {
-            let stays = self
-                .owner_of(row)
-                .is_some_and(|owner| owner != index && failed[owner]);
-            stays
-                && self
-                    .lookups()
-                    .any(|lookup| self.agree(&self.rows[row].keys, &wanted.keys, lookup))
+        self.leaves(index).is_some_and(|new| {
+            self.row_indices().any(|row| {
+                let owner = self.owner_of(row);
+                owner.is_some_and(|owner| owner != index && failed[owner])
+                    && self.holds_any(row, &new.keys)
+            })
         })
     }
 
     // The result
 
     fn settle(&self, failed: &[bool], missing: usize, given_away: &[usize]) -> Expected {
-        let all = 0..self.records.len();
-        let outcomes: Vec<Outcome> = all
-            .clone()
+        let outcomes: Vec<Outcome> = self
+            .indices()
             .map(|index| self.outcome(index, failed[index]))
             .collect();
-
-        // What the records that succeed leave behind.
-        let written: Vec<(Claim, Row)> = all
-            .filter(|&index| !failed[index])
-            .filter_map(|index| Some((self.claims[index], self.leaves(index)?)))
-            .collect();
-
-        let any_failed = outcomes
-            .iter()
-            .any(|outcome| matches!(outcome, Outcome::Failed(_)));
-        let is_deleted = |row: usize| {
-            let needed = written.iter().any(|(_, new)| {
-                self.lookups()
-                    .any(|lookup| self.agree(&self.rows[row].keys, &new.keys, lookup))
-            });
-            // A failed record may belong to a missing row. So only those in somebody's way go then.
-            given_away.contains(&row) && (needed || !any_failed)
-        };
+        let any_failed = outcomes.iter().any(|o| matches!(o, Outcome::Failed(_)));
 
         let mut kept = Vec::new();
-        for (row, old) in self.rows.iter().enumerate() {
-            let new = written.iter().find(
-                |(claim, _)| matches!(claim, Claim::Owner { row: owned, .. } if *owned == row),
-            );
-            if !is_deleted(row) {
-                kept.push(new.map_or_else(|| old.clone(), |(_, new)| new.clone()));
+        let mut created = Vec::new();
+        // What the records that succeed leave.
+        let mut written = Vec::new();
+        for index in self.indices().filter(|&index| !failed[index]) {
+            written.extend(self.leaves(index));
+            if self.claims[index] == Claim::Creator {
+                created.extend(self.leaves(index));
             }
+        }
+        for (row, old) in self.rows.iter().enumerate() {
+            let needed = written.iter().any(|new| self.holds_any(row, &new.keys));
+            // A failed record may belong to a missing row. So only those in the way go then.
+            if given_away.contains(&row) && (needed || !any_failed) {
+                continue;
+            }
+            let owner = self.owner_of(row).filter(|&owner| !failed[owner]);
+            let new = owner.and_then(|owner| self.leaves(owner));
+            kept.push(new.unwrap_or_else(|| old.clone()));
         }
         let deleted = self.rows.len() - kept.len();
         kept.sort_by_key(|row| row.id);
-
-        let mut created: Vec<Row> = written
-            .into_iter()
-            .filter(|(claim, _)| *claim == Claim::Creator)
-            .map(|(_, row)| row)
-            .collect();
         created.sort_by(|a, b| (&a.keys, &a.name).cmp(&(&b.keys, &b.name)));
-        kept.extend(created);
+        let rows = [kept, created].concat();
         Expected {
             outcomes,
-            rows: kept,
+            rows,
             missing,
             deleted,
         }
@@ -395,21 +340,19 @@ impl Plan<'_> {
 
     /// The row as the record leaves it, if it writes one. A new row has id 0.
     fn leaves(&self, index: usize) -> Option<Row> {
-        let Record { keys, name } = self.records[index].clone();
+        let Record { mut keys, name } = self.records[index].clone();
         match self.claims[index] {
             Claim::Owner { row, .. } => {
-                let old = &self.rows[row];
-                // A blank key says nothing about the row, so the row keeps what it has.
-                let kept = |l: usize| {
-                    if usable(&keys, l).is_some() {
-                        keys[l].clone()
-                    } else {
-                        old.keys[l].clone()
+                let Row { id, keys: old, .. } = &self.rows[row];
+                // A blank key says nothing about the row. So the row keeps what it has.
+                for lookup in self.lookups() {
+                    if usable(&keys, lookup).is_none() {
+                        keys[lookup].clone_from(&old[lookup]);
                     }
-                };
+                }
                 Some(Row {
-                    id: old.id,
-                    keys: self.lookups().map(kept).collect(),
+                    id: *id,
+                    keys,
                     name,
                 })
             }
@@ -418,43 +361,69 @@ impl Plan<'_> {
         }
     }
 
-    fn undecided_with(&self, lookup: usize) -> Vec<usize> {
-        (0..self.records.len())
-            .filter(|&index| self.claims[index] == Claim::Undecided)
-            .filter(|&index| usable(&self.records[index].keys, lookup).is_some())
-            .collect()
+    /// Whether the record will leave this key in its row.
+    fn wants(&self, index: usize, keys: &Keys, lookup: usize) -> bool {
+        self.leaves(index)
+            .is_some_and(|new| self.agree(&new.keys, keys, lookup))
     }
 
-    fn owner_of(&self, row: usize) -> Option<usize> {
-        self.claims
-            .iter()
-            .position(|claim| matches!(claim, Claim::Owner { row: owned, .. } if *owned == row))
+    /// Whether the row has this key now.
+    fn holds(&self, row: usize, keys: &Keys, lookup: usize) -> bool {
+        self.agree(&self.rows[row].keys, keys, lookup)
     }
 
-    fn lookups(&self) -> std::ops::Range<usize> {
-        0..self.options.unclaimed.len()
+    fn holds_any(&self, row: usize, keys: &Keys) -> bool {
+        self.lookups().any(|lookup| self.holds(row, keys, lookup))
+    }
+
+    /// Whether a unique column would refuse the two values side by side. NULL never collides.
+    fn agree(&self, a: &Keys, b: &Keys, lookup: usize) -> bool {
+        match (&a[lookup], &b[lookup]) {
+            (Some(a), Some(b)) => self.same(a, b),
+            _ => false,
+        }
     }
 
     fn same(&self, a: &str, b: &str) -> bool {
         (self.options.fold)(a) == (self.options.fold)(b)
     }
 
-    /// Whether a unique column would refuse the two values side by side. NULL never collides.
-    fn agree(&self, a: &[Option<String>], b: &[Option<String>], lookup: usize) -> bool {
-        match (&a[lookup], &b[lookup]) {
-            (Some(a), Some(b)) => self.same(a, b),
-            _ => false,
-        }
+    fn undecided_with(&self, lookup: usize) -> Vec<usize> {
+        self.indices()
+            .filter(|&index| self.claims[index] == Claim::Undecided)
+            .filter(|&index| usable(&self.records[index].keys, lookup).is_some())
+            .collect()
+    }
+
+    fn owner_of(&self, row: usize) -> Option<usize> {
+        self.indices().find(
+            |&index| matches!(self.claims[index], Claim::Owner { row: owned, .. } if owned == row),
+        )
+    }
+
+    fn indices(&self) -> Range<usize> {
+        0..self.records.len()
+    }
+
+    fn row_indices(&self) -> Range<usize> {
+        0..self.rows.len()
+    }
+
+    fn lookups(&self) -> Range<usize> {
+        0..self.options.unclaimed.len()
     }
 }
 
 /// The key, if it identifies something. A blank one does not.
-fn usable(keys: &[Option<String>], lookup: usize) -> Option<&str> {
-    keys.get(lookup)?
-        .as_deref()
-        .filter(|key| !key.trim().is_empty())
+fn usable(keys: &Keys, lookup: usize) -> Option<&str> {
+    let key = keys.get(lookup)?.as_deref()?;
+    (!key.trim().is_empty()).then_some(key)
 }
 
-fn first_usable(keys: &[Option<String>]) -> Option<(usize, &str)> {
+fn first_usable(keys: &Keys) -> Option<(usize, &str)> {
     (0..keys.len()).find_map(|lookup| Some((lookup, usable(keys, lookup)?)))
+}
+
+fn has_earlier(keys: &Keys, lookup: usize) -> bool {
+    (0..lookup).any(|l| usable(keys, l).is_some())
 }

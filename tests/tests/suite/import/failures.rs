@@ -1,0 +1,320 @@
+//! Records that cannot be stored, and imports that cannot go on.
+
+use upsert_runtime::{Error, LockedUpsert, OnFailure, Report, Wait};
+use upsert_tests::Target;
+
+use super::super::models::{NewTaxonomy, TAXONOMY, Taxonomy, Unclaimed, record, with_rows};
+use crate::{Db, Sqlx};
+
+tests![
+    bad_records_are_found_among_good_ones,
+    all_records_are_bad,
+    a_bad_record_in_a_set,
+    a_cycle_that_cannot_be_parked,
+    a_value_that_cannot_be_sent on ["postgres"],
+    two_rows_for_a_key,
+    a_row_of_another_record,
+    nothing_stays_after_an_abort,
+    a_table_that_is_missing,
+    a_row_that_stays_locked,
+    a_server_that_is_gone on ["postgres", "mysql"],
+    errors_show_no_value,
+    a_key_that_the_database_compares_in_its_own_way on ["sqlite"],
+];
+
+fn numbered(n: usize) -> NewTaxonomy {
+    NewTaxonomy {
+        remote_id: Some(format!("r{n}")),
+        ..record(None, &format!("s{n}"))
+    }
+}
+
+/// The table, whose names may not be `bad`.
+async fn judging_table(db: &Db) {
+    db.run(&TAXONOMY.replace(
+        "name {text} NOT NULL",
+        "name {text} NOT NULL CHECK (name <> 'bad')",
+    ))
+    .await;
+}
+
+fn indexes(report: &Report<Taxonomy>) -> Vec<u64> {
+    report.failed.iter().map(|failure| failure.index).collect()
+}
+
+async fn bad_records_are_found_among_good_ones(db: Db) {
+    judging_table(&db).await;
+    let records = |bad: [usize; 3]| {
+        let record = move |n| numbered(n).named(if bad.contains(&n) { "bad" } else { "good" });
+        (0..500).map(record)
+    };
+    let import = Taxonomy::import(records([0, 250, 499])).chunk_size(200);
+    let report = import.run(&db.pool).await.expect("an import");
+    assert_eq!((report.created, indexes(&report)), (497, vec![0, 250, 499]));
+    for failure in &report.failed {
+        let error = &failure.error;
+        assert!(error.is_about_record() && !error.is_retryable(), "{error}");
+        assert!(matches!(error, Error::Database { .. }), "{error}");
+    }
+    // Updates too, and in one transaction.
+    let import = Taxonomy::import(records([7, 8, 9])).atomic(true);
+    let report = import.run(&db.pool).await.expect("an import");
+    assert_eq!((report.created, indexes(&report)), (3, vec![7, 8, 9]));
+    let good = "SELECT count(*) FROM taxonomy WHERE name = 'good'";
+    assert_eq!(db.number(good).await, 500);
+}
+
+async fn all_records_are_bad(db: Db) {
+    judging_table(&db).await;
+    let records = (0..40).map(|n| numbered(n).named("bad"));
+    let report = Taxonomy::import(records).run(&db.pool).await;
+    let report = report.expect("an import");
+    assert_eq!((report.records, report.failed.len()), (40, 40));
+}
+
+async fn a_bad_record_in_a_set(db: Db) {
+    judging_table(&db).await;
+    Taxonomy::import((0..10).map(numbered))
+        .run(&db.pool)
+        .await
+        .expect("rows");
+    // 0 and 1 exchange their slugs; 2 takes that of 3, 3 that of 4, and so on to 6, and 4 is bad.
+    let records = (0..10).map(|n| NewTaxonomy {
+        slug: match n {
+            0 | 1 => format!("s{}", 1 - n),
+            2..=5 => format!("s{}", n + 1),
+            6 => "new".to_owned(),
+            _ => format!("s{n}"),
+        },
+        ..numbered(n).named(if n == 4 { "bad" } else { "good" })
+    });
+    for atomic in [false, true] {
+        let import = Taxonomy::import(records.clone())
+            .chunk_size(3)
+            .atomic(atomic);
+        let report = import.run(&db.pool).await.expect("an import");
+        // Who needs the slug of a row that stays as it was fails too.
+        assert_eq!(indexes(&report), [2, 3, 4], "{report}");
+    }
+    let slugs = db
+        .texts("SELECT slug FROM taxonomy ORDER BY remote_id")
+        .await;
+    assert_eq!(
+        slugs,
+        ["s1", "s0", "s2", "s3", "s4", "s6", "new", "s7", "s8", "s9"]
+    );
+}
+
+async fn a_cycle_that_cannot_be_parked(db: Db) {
+    // No passing value fits.
+    db.run(&TAXONOMY.replace(
+        "slug {text} NOT NULL UNIQUE",
+        "slug {text} NOT NULL UNIQUE CHECK (slug NOT LIKE 'upsert%')",
+    ))
+    .await;
+    Taxonomy::import((0..4).map(numbered))
+        .run(&db.pool)
+        .await
+        .expect("rows");
+    let records = (0..4).map(|n| NewTaxonomy {
+        slug: match n {
+            0 | 1 => format!("s{}", 1 - n),
+            _ => format!("s{n}"),
+        },
+        ..numbered(n).named("changed")
+    });
+    let report = Taxonomy::import(records)
+        .run(&db.pool)
+        .await
+        .expect("an import");
+    assert_eq!(
+        (report.updated, indexes(&report)),
+        (2, vec![0, 1]),
+        "{report}"
+    );
+    for failure in &report.failed {
+        assert!(
+            matches!(failure.error, Error::Conflict { .. }),
+            "{}",
+            failure.error
+        );
+    }
+}
+
+async fn a_value_that_cannot_be_sent(db: Db) {
+    db.run(TAXONOMY).await;
+    let mut records: Vec<_> = (0..10).map(numbered).collect();
+    // A null byte in a key is refused when it is looked up, in another column when it is written.
+    records[3].slug = "a\0b".to_owned();
+    records[6].name = "a\0b".to_owned();
+    let report = Taxonomy::import(records)
+        .run(&db.pool)
+        .await
+        .expect("an import");
+    assert_eq!(
+        (report.created, indexes(&report)),
+        (8, vec![3, 6]),
+        "{report}"
+    );
+}
+
+async fn two_rows_for_a_key(db: Db) {
+    db.run(&TAXONOMY.replace("slug {text} NOT NULL UNIQUE", "slug {text} NOT NULL"))
+        .await;
+    db.run("INSERT INTO taxonomy (slug, name, uses, source) VALUES ('s1', 'x', 0, 'x'), ('s1', 'y', 0, 'x')")
+        .await;
+    let report = Taxonomy::import((0..3).map(numbered)).run(&db.pool).await;
+    let report = report.expect("an import");
+    assert_eq!((report.created, indexes(&report)), (2, vec![1]), "{report}");
+    assert!(matches!(report.failed[0].error, Error::Ambiguous { .. }));
+}
+
+async fn a_row_of_another_record(db: Db) {
+    with_rows(&db, [record("r1", "rock"), record("r2", "jazz")]).await;
+    let new = |remote_id: &str, slug: &str| super::super::models::NewUnclaimed {
+        remote_id: Some(remote_id.to_owned()),
+        slug: slug.to_owned(),
+        name: "n".to_owned(),
+        uses: 0,
+        source: "x".to_owned(),
+    };
+    let records = [new("r9", "rock"), new("r8", "pop")];
+    let report = Unclaimed::import(records)
+        .run(&db.pool)
+        .await
+        .expect("an import");
+    assert_eq!((report.created, report.failed.len()), (1, 1));
+    assert!(matches!(
+        report.failed[0].error,
+        Error::IdentityConflict {
+            matched_by: "slug",
+            claimed_by: "remote_id",
+            ..
+        }
+    ));
+}
+
+async fn nothing_stays_after_an_abort(db: Db) {
+    judging_table(&db).await;
+    let records = (0..50).map(|n| numbered(n).named(if n == 30 { "bad" } else { "good" }));
+    let import = Taxonomy::import(records)
+        .on_failure(OnFailure::Abort)
+        .chunk_size(10);
+    let error = import.run(&db.pool).await.unwrap_err();
+    match &error {
+        Error::Aborted { failure } => assert_eq!(failure.index, 30),
+        other => panic!("{other}"),
+    }
+    assert!(error.to_string().contains("record 30"), "{error}");
+    assert_eq!(db.number("SELECT count(*) FROM taxonomy").await, 0);
+}
+
+async fn a_table_that_is_missing(db: Db) {
+    let error = Taxonomy::import((0..3).map(numbered))
+        .run(&db.pool)
+        .await
+        .unwrap_err();
+    let Error::Stopped { report, source } = &error else {
+        panic!("{error}");
+    };
+    assert_eq!(report.records, 0);
+    assert!(matches!(**source, Error::Database { .. }), "{source}");
+    assert!(error.to_string().contains("taxonomy"), "{error}");
+}
+
+async fn a_row_that_stays_locked(db: Db) {
+    let rows = with_rows(&db, (0..30).map(numbered)).await;
+    let mut holder = upsert_runtime::begin(&db.pool)
+        .await
+        .expect("a transaction");
+    let held = Taxonomy::lock().by_id(&mut holder, rows[25].id).await;
+    drop(held.expect("a lock"));
+    let records = || (0..30).map(|n| numbered(n).named("changed"));
+    let import = Taxonomy::import(records())
+        .chunk_size(10)
+        .wait(Wait::NoWait);
+    let error = import.run(&db.pool).await.unwrap_err();
+    let Error::Stopped { report, source } = &error else {
+        panic!("{error}");
+    };
+    assert!(matches!(**source, Error::Locked { .. }), "{source}");
+    assert!(error.is_retryable());
+    // What was committed before is counted. SQLite has one lock only.
+    let committed = if Sqlx::TARGET == "sqlite" { 0 } else { 20 };
+    assert_eq!(
+        (report.updated, report.records),
+        (committed, committed),
+        "{report}"
+    );
+    holder.rollback().await.expect("a rollback");
+    let changed = "SELECT count(*) FROM taxonomy WHERE name = 'changed'";
+    assert_eq!(db.number(changed).await as u64, committed);
+    let report = Taxonomy::import(records())
+        .run(&db.pool)
+        .await
+        .expect("an import");
+    assert_eq!(report.unchanged, committed);
+}
+
+async fn a_server_that_is_gone(db: Db) {
+    with_rows(&db, (0..30).map(numbered)).await;
+    let pool = db.pool_of(2).await;
+    let closing = pool.clone();
+    let records = (0..30).map(|n| numbered(n).named("changed"));
+    // Nobody can be reached any more after the first chunk.
+    let import = Taxonomy::import(records)
+        .chunk_size(10)
+        .progress(move |so_far| {
+            if so_far.records == 10 {
+                drop(closing.close());
+            }
+        });
+    let error = import.run(&pool).await.unwrap_err();
+    let Error::Stopped { report, source } = &error else {
+        panic!("{error}");
+    };
+    assert!(!source.is_about_record(), "{source}");
+    assert_eq!(report.updated, 10, "{report}");
+}
+
+async fn errors_show_no_value(db: Db) {
+    judging_table(&db).await;
+    db.run("INSERT INTO taxonomy (slug, name, uses, source) VALUES ('SECRET', 'x', 0, 'x')")
+        .await;
+    let records = [
+        numbered(1).named("bad"),
+        NewTaxonomy {
+            uses: 1,
+            source: "SECRET".repeat(60),
+            ..numbered(2)
+        },
+        NewTaxonomy {
+            slug: "SECRET".to_owned(),
+            ..numbered(3)
+        },
+        NewTaxonomy {
+            slug: "SECRET".to_owned(),
+            ..record(None, "x")
+        },
+    ];
+    let (report, log) = super::super::log::logged(Taxonomy::import(records).run(&db.pool)).await;
+    let report = report.expect("an import");
+    for text in [format!("{report}"), format!("{:?}", report.failed), log] {
+        assert!(!text.contains("SECRET"), "{text}");
+    }
+}
+
+async fn a_key_that_the_database_compares_in_its_own_way(db: Db) {
+    db.run(&TAXONOMY.replace(
+        "slug {text} NOT NULL UNIQUE",
+        "slug {text} COLLATE NOCASE NOT NULL",
+    ))
+    .await;
+    db.run("INSERT INTO taxonomy (slug, name, uses, source) VALUES ('S1', 'x', 0, 'x')")
+        .await;
+    let error = Taxonomy::import((0..3).map(numbered))
+        .run(&db.pool)
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("byte for byte"), "{error}");
+}

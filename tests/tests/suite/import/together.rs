@@ -1,0 +1,97 @@
+//! Two imports at once.
+
+use std::collections::BTreeSet;
+
+use tokio::task::JoinHandle;
+use upsert_runtime::{LockedUpsert, Report};
+
+use super::super::models::{NewTaxonomy, TAXONOMY, Taxonomy, record};
+use crate::Db;
+
+tests![
+    the_same_keys_in_opposite_orders,
+    the_same_keys_in_opposite_orders_atomically,
+    atomic_imports_that_each_find_half_of_their_rows_unchanged,
+];
+
+const KEYS: usize = 3_000;
+const ROUNDS: usize = 20;
+
+/// What one of two imports says of all keys.
+fn records(name: &str) -> Vec<NewTaxonomy> {
+    let record = |n| NewTaxonomy {
+        remote_id: Some(format!("r{n}")),
+        description: Some(name.to_owned()),
+        ..record(None, &format!("s{n}")).named(name)
+    };
+    (0..KEYS).map(record).collect()
+}
+
+fn import(db: &Db, records: Vec<NewTaxonomy>, atomic: bool) -> JoinHandle<Report<Taxonomy>> {
+    let pool = db.pool.clone();
+    tokio::spawn(async move {
+        let import = Taxonomy::import(records).chunk_size(200).atomic(atomic);
+        let report = import.run(&pool).await;
+        report.unwrap_or_else(|error| panic!("{error}"))
+    })
+}
+
+/// Both at once, the second backwards. Gives the names that the rows have then.
+async fn both(db: &Db, atomic: bool) -> BTreeSet<String> {
+    let mut backwards = records("two");
+    backwards.reverse();
+    let one = import(db, records("one"), atomic);
+    let two = import(db, backwards, atomic);
+    for report in [one.await.expect("no panic"), two.await.expect("no panic")] {
+        assert!(report.failed.is_empty(), "{report}");
+        assert_eq!(report.records, KEYS as u64);
+    }
+    assert_eq!(
+        db.number("SELECT count(*) FROM taxonomy").await,
+        KEYS as i64
+    );
+    // Each row is what one of the two says, and not a part of both.
+    let torn = "SELECT count(*) FROM taxonomy WHERE name <> description";
+    assert_eq!(db.number(torn).await, 0);
+    let names = db.texts("SELECT DISTINCT name FROM taxonomy").await;
+    names.into_iter().collect()
+}
+
+async fn rounds(db: Db, atomic: bool) {
+    let db = db.locally().await;
+    db.run(TAXONOMY).await;
+    for round in 0..ROUNDS {
+        // Every other round creates what the round before updated.
+        if round % 2 == 0 {
+            db.run("DELETE FROM taxonomy").await;
+        }
+        let names = both(&db, atomic).await;
+        assert!(names.iter().all(|name| name == "one" || name == "two"));
+        if atomic {
+            assert_eq!(names.len(), 1, "round {round}: the table is a mixture");
+        }
+    }
+}
+
+async fn the_same_keys_in_opposite_orders(db: Db) {
+    rounds(db, false).await;
+}
+
+async fn the_same_keys_in_opposite_orders_atomically(db: Db) {
+    rounds(db, true).await;
+}
+
+async fn atomic_imports_that_each_find_half_of_their_rows_unchanged(db: Db) {
+    let db = db.locally().await;
+    db.run(TAXONOMY).await;
+    import(&db, records("one"), true).await.expect("no panic");
+    for round in 0..ROUNDS {
+        db.run(
+            "UPDATE taxonomy SET name = 'one', description = 'one'; \
+             UPDATE taxonomy SET name = 'two', description = 'two' WHERE id % 2 = 0",
+        )
+        .await;
+        let names = both(&db, true).await;
+        assert_eq!(names.len(), 1, "round {round}: the table is a mixture");
+    }
+}
