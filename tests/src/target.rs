@@ -50,6 +50,7 @@ pub trait Target: Backend {
     fn connect(url: &str, name: &str, connections: u32) -> impl Future<Output = Pool<Self>> + Send;
 
     /// Connects to it by the shortest way, for tests of thousands of statements: where there is one, a Unix socket.
+    #[must_use]
     fn connect_locally(
         url: &str,
         name: &str,

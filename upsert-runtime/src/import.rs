@@ -304,10 +304,7 @@ impl<'f, M: LockedUpsert> Import<'f, M> {
             options.atomic || options.dry_run || options.on_failure == OnFailure::Abort;
         async move {
             if options.is_one_transaction {
-                let mut whole = Whole {
-                    source: &mut source,
-                    options: &mut options,
-                };
+                let mut whole = Whole::new(&mut source, &mut options);
                 let done = owned::run(pool, retry, locking, &mut whole).await;
                 let finished = done.map_err(|error| stopped(error, Report::<M>::default()))?;
                 return Ok(finished.tell(&mut options));
@@ -345,10 +342,7 @@ impl<'f, M: LockedUpsert> Import<'f, M> {
         let locking = Locking::waiting(options.wait);
         options.is_one_transaction = true;
         async move {
-            let mut whole = Whole {
-                source: &mut source,
-                options: &mut options,
-            };
+            let mut whole = Whole::new(&mut source, &mut options);
             let done = savepoint::run_in(&mut tx.lend(), locking, &mut whole).await;
             let finished = done.map_err(|error| stopped(error, Report::<M>::default()))?;
             Ok(finished.tell(&mut options))
@@ -371,6 +365,21 @@ fn stopped<M>(error: Error, report: Report<M>) -> Error {
 struct Whole<'w, 'f, M: LockedUpsert> {
     source: &'w mut Source<'f, M::New>,
     options: &'w mut Options<'f, M>,
+    /// Whether the last attempt ended because others had moved rows.
+    has_moved: bool,
+    /// How many times more it may begin anew for that.
+    patience: u32,
+}
+
+impl<'w, 'f, M: LockedUpsert> Whole<'w, 'f, M> {
+    fn new(source: &'w mut Source<'f, M::New>, options: &'w mut Options<'f, M>) -> Self {
+        Self {
+            source,
+            options,
+            has_moved: false,
+            patience: 20,
+        }
+    }
 }
 
 impl<DB: Backend, M: Stored<DB>> Work<DB> for Whole<'_, '_, M> {
@@ -382,8 +391,16 @@ impl<DB: Backend, M: Stored<DB>> Work<DB> for Whole<'_, '_, M> {
 
     async fn once(&mut self, session: &mut Session<'_, DB>) -> Result<Finished<M>, Error> {
         let mut engine = Engine::new::<DB>(self.options);
-        engine.run(self.source, &mut Place::Within(session)).await?;
+        let done = engine.run(self.source, &mut Place::Within(session)).await;
+        self.has_moved = engine.has_moved;
+        done?;
         Ok(engine.finish())
+    }
+
+    fn again(&mut self, _: &Error) -> bool {
+        let again = self.has_moved && self.patience > 0;
+        self.patience -= u32::from(again);
+        again
     }
 
     fn stays(finished: &Finished<M>) -> bool {

@@ -1,15 +1,20 @@
 //! Many records.
 
+mod beside;
 mod failures;
+mod large;
 mod missing;
 mod options;
 mod oracle;
 mod property;
 mod statements;
+mod things;
 mod together;
 
 pub(super) fn add(suite: &mut upsert_tests::Suite<crate::Sqlx>) {
+    beside::add(suite);
     failures::add(suite);
+    large::add(suite);
     missing::add(suite);
     options::add(suite);
     property::add(suite);

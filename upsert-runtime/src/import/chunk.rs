@@ -32,6 +32,8 @@ pub(crate) struct Unit<N> {
     pub(crate) members: Vec<Member<N>>,
     /// Rows that no record is, and whose keys these records need.
     pub(crate) given_away: Vec<u32>,
+    /// Whether nothing is written, but the rows of the record are locked all the same.
+    pub(crate) is_witness: bool,
 }
 
 /// Units, as work.
@@ -40,7 +42,7 @@ pub(crate) struct Chunk<'i, M: LockedUpsert> {
     pub(crate) plan: &'i Plan,
     pub(crate) folded: &'i [usize],
     pub(crate) units: &'i [Unit<M::New>],
-    /// Whether rows that need no change are locked too.
+    /// Whether rows that need no change are locked too, and those by which records were judged that are not written.
     pub(crate) locks_all: bool,
     /// Whether rows are read again after a write.
     pub(crate) reads_back: bool,
@@ -162,15 +164,21 @@ impl<M: LockedUpsert> Chunk<'_, M> {
         M: Stored<DB>,
     {
         let mut numbers: Vec<u32> = Vec::new();
-        for member in self.members() {
+        if self.locks_all {
+            numbers.extend(rows.keys());
+        }
+        let members = self.members().filter(|_| !self.locks_all);
+        for member in members {
             if let Decision::Row { row, .. } = self.plan.decisions[member.record as usize]
                 && let Some(stored) = rows.get(&row)
-                && (self.locks_all || !differing(stored, &changes::<M>(member)).is_empty())
+                && !differing(stored, &changes::<M>(member)).is_empty()
             {
                 numbers.push(row);
             }
         }
-        numbers.extend(self.units.iter().flat_map(|unit| &unit.given_away));
+        if !self.locks_all {
+            numbers.extend(self.units.iter().flat_map(|unit| &unit.given_away));
+        }
         let known: Vec<&M> = numbers.iter().filter_map(|row| rows.get(row)).collect();
         if known.is_empty() {
             return Ok(true);
@@ -207,7 +215,8 @@ impl<M: LockedUpsert> Chunk<'_, M> {
         let mut settled = Vec::new();
         let mut writes = Vec::new();
         let mut creates: Vec<&Member<M::New>> = Vec::new();
-        for member in units.iter().flat_map(|unit| &unit.members) {
+        let to_write = units.iter().filter(|unit| !unit.is_witness);
+        for member in to_write.flat_map(|unit| &unit.members) {
             match self.plan.decisions[member.record as usize] {
                 Decision::Row { row, lookup } => {
                     let Some(stored) = rows.remove(&row) else {

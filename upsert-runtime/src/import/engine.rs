@@ -60,6 +60,12 @@ struct Batch<N> {
     row_by_row: bool,
 }
 
+impl<N> Batch<N> {
+    fn is_witness(&self) -> bool {
+        matches!(&self.units[..], [unit] if unit.is_witness)
+    }
+}
+
 /// A row of which something is still to be told.
 struct Kept<M> {
     index: u64,
@@ -133,6 +139,8 @@ pub(crate) struct Engine<'e, 'f, M: LockedUpsert> {
     /// Records of sets that are not complete, by the set.
     waiting: HashMap<u32, Vec<Member<M::New>>>,
     moves: u32,
+    /// Whether it ended because others had moved rows.
+    pub(crate) has_moved: bool,
 }
 
 impl<'e, 'f, M: LockedUpsert> Engine<'e, 'f, M> {
@@ -164,6 +172,7 @@ impl<'e, 'f, M: LockedUpsert> Engine<'e, 'f, M> {
             ready: Vec::new(),
             waiting: HashMap::new(),
             moves: 0,
+            has_moved: false,
             options,
         }
     }
@@ -276,6 +285,7 @@ impl<'e, 'f, M: LockedUpsert> Engine<'e, 'f, M> {
                 self.world.records.states[record as usize] = State::Superseded;
                 self.report.records += 1;
                 self.report.superseded += 1;
+                self.witness(member);
                 return Ok(());
             }
             Decision::NoKey => match lookup::check_usable::<M>(&member.new) {
@@ -294,7 +304,20 @@ impl<'e, 'f, M: LockedUpsert> Engine<'e, 'f, M> {
             Decision::Conflict { lookup } => conflict::<M>(usize::from(lookup)),
         };
         self.world.records.states[record as usize] = State::Told;
-        self.fail(record, error)
+        self.fail(record, error)?;
+        self.witness(member);
+        Ok(())
+    }
+
+    /// Has the rows locked by which a record that is not written was judged, where the import as a whole is to be serial.
+    fn witness(&mut self, member: Member<M::New>) {
+        if self.options.is_one_transaction {
+            self.ready.push(Unit {
+                members: vec![member],
+                given_away: Vec::new(),
+                is_witness: true,
+            });
+        }
     }
 
     /// A record that stands alone is ready; one of a set is when the set is complete.
@@ -303,6 +326,7 @@ impl<'e, 'f, M: LockedUpsert> Engine<'e, 'f, M> {
             self.ready.push(Unit {
                 members: vec![member],
                 given_away: Vec::new(),
+                is_witness: false,
             });
             return;
         };
@@ -314,6 +338,7 @@ impl<'e, 'f, M: LockedUpsert> Engine<'e, 'f, M> {
             self.ready.push(Unit {
                 members,
                 given_away: self.plan.sets.given_away(set).to_vec(),
+                is_witness: false,
             });
         }
     }
@@ -353,10 +378,16 @@ impl<'e, 'f, M: LockedUpsert> Engine<'e, 'f, M> {
                     continue;
                 }
                 Ok(Attempt::Moved) => {
+                    // In one transaction what was told before is judged again too: nobody has heard of it yet.
+                    if matches!(place, Place::Within(_)) {
+                        self.has_moved = true;
+                        return Err(moved::<M>());
+                    }
                     batches.push(batch);
                     return self.plan_again(batches).await;
                 }
                 Err(error) if !error.is_about_record() => return Err(error),
+                Err(_) if batch.is_witness() => continue,
                 Err(error) => error,
             };
             match &batch.units[..] {
@@ -429,10 +460,7 @@ impl<'e, 'f, M: LockedUpsert> Engine<'e, 'f, M> {
     async fn plan_again(&mut self, batches: Vec<Batch<M::New>>) -> Result<(), Error> {
         self.moves += 1;
         if self.moves > MOST_MOVES {
-            return Err(Error::Serialization {
-                at: Step::new(Some(M::MODEL.name), Operation::LookUpMany),
-                source: sqlx::Error::Protocol("others keep moving the rows".to_owned()),
-            });
+            return Err(moved::<M>());
         }
         if self.moves > 1 {
             rt::sleep(Retry::short_pause()).await;
@@ -440,6 +468,9 @@ impl<'e, 'f, M: LockedUpsert> Engine<'e, 'f, M> {
         self.make_plan();
         let waiting = mem::take(&mut self.waiting);
         let units = batches.into_iter().flat_map(|batch| batch.units);
+        let (witnesses, units): (Vec<_>, Vec<_>) = units.partition(|unit| unit.is_witness);
+        self.ready.extend(witnesses);
+        let units = units.into_iter();
         let members = units.flat_map(|unit| unit.members);
         let mut members: Vec<_> = members.chain(waiting.into_values().flatten()).collect();
         members.sort_by_key(|member| member.record);
@@ -518,6 +549,14 @@ impl<'e, 'f, M: LockedUpsert> Engine<'e, 'f, M> {
         if let Some(progress) = &mut self.options.progress {
             progress(&self.report.progress());
         }
+    }
+}
+
+/// Others have moved rows, so that the plan is no longer the right one.
+fn moved<M: LockedUpsert>() -> Error {
+    Error::Serialization {
+        at: Step::new(Some(M::MODEL.name), Operation::LookUpMany),
+        source: sqlx::Error::Protocol("others have moved rows of the import".to_owned()),
     }
 }
 

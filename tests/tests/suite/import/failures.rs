@@ -145,8 +145,8 @@ async fn a_value_that_cannot_be_sent(db: Db) {
     db.run(TAXONOMY).await;
     let mut records: Vec<_> = (0..10).map(numbered).collect();
     // A null byte in a key is refused when it is looked up, in another column when it is written.
-    records[3].slug = "a\0b".to_owned();
-    records[6].name = "a\0b".to_owned();
+    records[3].slug = "a\0b".into();
+    records[6].name = "a\0b".into();
     let report = Taxonomy::import(records)
         .run(&db.pool)
         .await
@@ -248,7 +248,7 @@ async fn a_row_that_stays_locked(db: Db) {
     );
     holder.rollback().await.expect("a rollback");
     let changed = "SELECT count(*) FROM taxonomy WHERE name = 'changed'";
-    assert_eq!(db.number(changed).await as u64, committed);
+    assert_eq!(db.number(changed).await.cast_unsigned(), committed);
     let report = Taxonomy::import(records())
         .run(&db.pool)
         .await

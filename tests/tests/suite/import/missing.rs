@@ -40,7 +40,7 @@ async fn they_stay_unless_asked(db: Db) {
 
 async fn they_are_deleted_in_the_scope_only(db: Db) {
     let mut rows: Vec<_> = (0..4).map(numbered).collect();
-    rows[3].source = "ours".to_owned();
+    rows[3].source = "ours".into();
     // Without the first key nobody knows whose it is.
     rows.push(record(None, "s4"));
     with_rows(&db, rows).await;
@@ -111,7 +111,7 @@ async fn a_failed_record_keeps_them(db: Db) {
     // The row of nobody keeps its slug.
     db.run("INSERT INTO taxonomy (slug, name, uses, source) VALUES ('taken', 'x', 0, 'x')")
         .await;
-    records[0].slug = "taken".to_owned();
+    records[0].slug = "taken".into();
     let import = Taxonomy::import(records).missing(Missing::Delete);
     let report = import.run(&db.pool).await.expect("an import");
     assert_eq!(
@@ -142,7 +142,7 @@ async fn one_gives_its_key_away(db: Db) {
     with_rows(&db, (0..20).map(numbered)).await;
     // Two things were merged under the name of the one that goes.
     let mut records: Vec<_> = (0..19).map(numbered).collect();
-    records[3].slug = "s19".to_owned();
+    records[3].slug = "s19".into();
     let import = Taxonomy::import(records)
         .missing(Missing::Delete)
         .chunk_size(4);
@@ -164,8 +164,8 @@ async fn one_that_is_referenced_keeps_its_key(db: Db) {
     db.run(&format!("INSERT INTO child VALUES ({})", rows[19].id))
         .await;
     let mut records: Vec<_> = (0..19).map(numbered).collect();
-    records[3].slug = "s19".to_owned();
-    records[5].name = "changed".to_owned();
+    records[3].slug = "s19".into();
+    records[5].name = "changed".into();
     let import = Taxonomy::import(records).missing(Missing::Delete);
     let report = import.run(&db.pool).await.expect("an import");
     assert_eq!(

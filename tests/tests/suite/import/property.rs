@@ -6,43 +6,19 @@ use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any};
 use proptest::prop_oneof;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
-use sqlx::AssertSqlSafe;
 use tokio::runtime::Handle;
 use tokio::task::block_in_place;
-use upsert_runtime::{Error, LockedUpsert, Missing, OnTakeover, Outcome, Stored};
+use upsert_runtime::{Error, Missing, OnTakeover, Outcome, Stored};
 use upsert_tests::Target;
 
 use super::oracle::{self, Cause, Record, Row};
+use super::things::{THING, Thing, Unclaimed, record, store, stored};
 use crate::{Db, Sqlx};
 
 tests![
     an_import_does_what_the_rules_say,
     an_import_does_what_the_rules_say_under_a_case_insensitive_collation on ["mysql"],
 ];
-
-#[derive(Debug, Clone, PartialEq, LockedUpsert)]
-#[upsert(table = "thing")]
-#[lookup(remote_id, slug, code)]
-struct Thing {
-    id: i64,
-    remote_id: Option<String>,
-    slug: String,
-    code: Option<String>,
-    name: String,
-}
-
-#[derive(Debug, Clone, PartialEq, LockedUpsert)]
-#[upsert(table = "thing")]
-#[lookup(remote_id, slug(unclaimed), code)]
-struct Unclaimed {
-    id: i64,
-    remote_id: Option<String>,
-    slug: String,
-    code: Option<String>,
-    name: String,
-}
-
-const THING: &str = "CREATE TABLE thing (id {id}, remote_id {text} UNIQUE, slug {text} NOT NULL UNIQUE, code {text} UNIQUE, name {text} NOT NULL)";
 
 /// An import to be tried.
 #[derive(Debug, Clone)]
@@ -54,31 +30,6 @@ struct Case {
     never: bool,
     unclaimed: bool,
     max_share: Option<f64>,
-}
-
-/// Few keys, so that they meet; variants that a collation may call equal; blanks.
-fn key(letter: char) -> impl Strategy<Value = Option<String>> {
-    prop_oneof![
-        1 => Just(None),
-        8 => (0..4_u8).prop_map(move |n| Some(format!("{letter}{n}"))),
-        2 => (0..4_u8).prop_map(move |n| Some(format!("{}{n}", letter.to_ascii_uppercase()))),
-        1 => (0..4_u8).prop_map(move |n| Some(format!("{letter}{n} "))),
-    ]
-}
-
-fn slug() -> impl Strategy<Value = Option<String>> {
-    prop_oneof![
-        1 => prop_oneof![Just(String::new()), Just(" ".to_owned())].prop_map(Some),
-        9 => key('s').prop_map(|key| Some(key.unwrap_or_default())),
-    ]
-}
-
-fn record() -> impl Strategy<Value = Record> {
-    let code = prop_oneof![1 => Just(None), 1 => key('c')];
-    (key('r'), slug(), code, 0..3_u8).prop_map(|(remote_id, slug, code, name)| Record {
-        keys: vec![remote_id, slug, code],
-        name: format!("n{name}"),
-    })
 }
 
 fn case() -> impl Strategy<Value = Case> {
@@ -147,7 +98,7 @@ fn try_cases(db: &Db, fold: fn(&str) -> String) {
 }
 
 async fn try_case(db: &Db, case: &Case, fold: fn(&str) -> String) -> Result<(), TestCaseError> {
-    let rows = store(db, case, fold).await;
+    let rows = store(db, &case.rows, fold).await;
     let options = oracle::Options {
         fold,
         never: case.never,
@@ -209,68 +160,6 @@ fn check(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), TestCase
     }
 }
 
-/// Stores the rows that meet no other.
-async fn store(db: &Db, case: &Case, fold: fn(&str) -> String) -> Vec<Row> {
-    let mut rows: Vec<Row> = Vec::new();
-    for record in &case.rows {
-        let meets = |row: &Row| {
-            let mut keys = row.keys.iter().zip(&record.keys);
-            keys.any(|(one, other)| match (one, other) {
-                (Some(one), Some(other)) => fold(one) == fold(other),
-                _ => false,
-            })
-        };
-        if !rows.iter().any(meets) {
-            rows.push(Row {
-                id: i64::try_from(rows.len()).unwrap() + 1,
-                keys: record.keys.clone(),
-                name: record.name.clone(),
-            });
-        }
-    }
-    // Ids of created rows are greater than these.
-    let empty = match Sqlx::TARGET {
-        "postgres" => "TRUNCATE thing; ALTER SEQUENCE thing_id_seq RESTART WITH 100",
-        "mysql" => "DELETE FROM thing",
-        _ => {
-            "DELETE FROM thing; INSERT OR REPLACE INTO sqlite_sequence (rowid, name, seq) VALUES (1, 'thing', 100)"
-        }
-    };
-    let values = |row: &Row| {
-        let text = |key: &Option<String>| {
-            key.as_ref()
-                .map_or_else(|| "NULL".to_owned(), |key| format!("'{key}'"))
-        };
-        let keys: Vec<String> = row.keys.iter().map(text).collect();
-        format!("({}, {}, '{}')", row.id, keys.join(", "), row.name)
-    };
-    let values: Vec<String> = rows.iter().map(values).collect();
-    let mut sql = empty.to_owned();
-    if !values.is_empty() {
-        sql += &format!(
-            "; INSERT INTO thing (id, remote_id, slug, code, name) VALUES {}",
-            values.join(", ")
-        );
-    }
-    db.run(&sql).await;
-    rows
-}
-
-async fn stored(db: &Db) -> Vec<Row> {
-    let things: Vec<(i64, Option<String>, String, Option<String>, String)> = sqlx::query_as(
-        AssertSqlSafe("SELECT id, remote_id, slug, code, name FROM thing ORDER BY id"),
-    )
-    .fetch_all(&db.pool)
-    .await
-    .expect("rows");
-    let row = |(id, remote_id, slug, code, name)| Row {
-        id,
-        keys: vec![remote_id, Some(slug), code],
-        name,
-    };
-    things.into_iter().map(row).collect()
-}
-
 struct Done {
     outcomes: Vec<oracle::Outcome>,
     missing: u64,
@@ -303,13 +192,13 @@ where
     }
     let report = import.run(&db.pool).await?;
     for failure in &report.failed {
-        let cause = match &failure.error {
+        let why = match &failure.error {
             Error::NoUsableKey { .. } => Cause::NoUsableKey,
             Error::IdentityConflict { .. } => Cause::Identity,
             Error::Conflict { .. } => Cause::Conflict,
             other => panic!("{other}"),
         };
-        let outcome = oracle::Outcome::Failed(cause);
+        let outcome = oracle::Outcome::Failed(why);
         assert!(
             outcomes.insert(failure.index, outcome).is_none(),
             "told twice"
@@ -328,35 +217,4 @@ where
         missing: report.missing,
         deleted: report.deleted,
     })
-}
-
-impl From<Record> for NewThing {
-    fn from(Record { mut keys, name }: Record) -> Self {
-        let code = keys.pop().flatten();
-        let slug = keys.pop().flatten().unwrap_or_default();
-        let remote_id = keys.pop().flatten();
-        Self {
-            remote_id,
-            slug,
-            code,
-            name,
-        }
-    }
-}
-
-impl From<Record> for NewUnclaimed {
-    fn from(record: Record) -> Self {
-        let NewThing {
-            remote_id,
-            slug,
-            code,
-            name,
-        } = record.into();
-        Self {
-            remote_id,
-            slug,
-            code,
-            name,
-        }
-    }
 }

@@ -14,7 +14,7 @@ tests![
     atomic_imports_that_each_find_half_of_their_rows_unchanged,
 ];
 
-const KEYS: usize = 3_000;
+const KEYS: u32 = 3_000;
 const ROUNDS: usize = 20;
 
 /// What one of two imports says of all keys.
@@ -44,11 +44,11 @@ async fn both(db: &Db, atomic: bool) -> BTreeSet<String> {
     let two = import(db, backwards, atomic);
     for report in [one.await.expect("no panic"), two.await.expect("no panic")] {
         assert!(report.failed.is_empty(), "{report}");
-        assert_eq!(report.records, KEYS as u64);
+        assert_eq!(report.records, u64::from(KEYS));
     }
     assert_eq!(
         db.number("SELECT count(*) FROM taxonomy").await,
-        KEYS as i64
+        i64::from(KEYS)
     );
     // Each row is what one of the two says, and not a part of both.
     let torn = "SELECT count(*) FROM taxonomy WHERE name <> description";
