@@ -17,22 +17,30 @@ use crate::upsert::Outcome;
 use crate::work::Work;
 
 mod chunk;
+mod dispatch;
 mod engine;
 mod keys;
 mod learn;
 mod missing;
 mod order;
+mod place;
 mod plan;
 mod read;
+mod read_back;
 mod report;
 mod sets;
 mod source;
 mod statement;
+mod told;
+mod update;
 mod world;
+mod write;
 
-use self::engine::{Engine, Finished, Place};
+use self::engine::Engine;
+use self::place::Place;
 pub use self::report::{Failure, Progress, Report, RowChange};
 pub(crate) use self::source::Source;
+use self::told::Finished;
 
 /// What becomes of rows that the import does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -11,8 +11,9 @@ use crate::model::{LockedUpsert, Model, Stored};
 use crate::session::Session;
 use crate::work::Work;
 
-use super::engine::{Engine, Place};
+use super::engine::Engine;
 use super::keys::NONE;
+use super::place::Place;
 use super::read;
 use super::source::Source;
 use super::world::{State, World};

@@ -8,7 +8,8 @@ use crate::model::{LockedUpsert, Model, Stored};
 use crate::session::Session;
 use crate::work::Work;
 
-use super::engine::{Engine, Place};
+use super::engine::Engine;
+use super::place::Place;
 use super::read::{self, Read};
 use super::statement;
 use super::world::{RowState, World};

@@ -1,4 +1,4 @@
-//! Which record is which row, judged over the whole import before anything is written. Numbers alone: no database.
+//! Which record is which row, judged over the whole import. Numbers alone: no database.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
