@@ -113,14 +113,20 @@ async fn try_case(db: &Db, case: &Case) -> Result<(), TestCaseError> {
     let holds = if case.atomic || !wrote {
         is_serial || (!wrote && is_as_if_alone(&rows, case, &outcomes, &last))
     } else {
-        // Record by record: what came of each is what comes of it in one of the orders, but for a record that needs a key of a
-        // row whose own record had failed before the writer came. And what is told as stored is stored.
-        let mut all = outcomes
-            .iter()
-            .zip(&first.0.outcomes)
-            .zip(&second.0.outcomes);
-        let is_one_of_both = all.all(|((told, first), second)| {
-            told == first || told == second || *told == oracle::Outcome::Failed(Cause::Conflict)
+        // Record by record: what came of each is what comes of it in one of the orders, also where others had failed before the
+        // writer came. A record that needs a key of a row whose own record had failed so fails. And what is told as stored is
+        // stored.
+        let is_one_of_both = (0..outcomes.len()).all(|record| {
+            let told = outcomes[record];
+            let [one, other] = [true, false]
+                .map(|before| among_the_stored(&rows, case, &outcomes, record, before));
+            let serial = [
+                first.0.outcomes[record],
+                second.0.outcomes[record],
+                one,
+                other,
+            ];
+            serial.contains(&told) || told == oracle::Outcome::Failed(Cause::Conflict)
         });
         is_serial || (is_one_of_both && are_stored(case, &outcomes, &last))
     };
@@ -132,19 +138,46 @@ async fn try_case(db: &Db, case: &Case) -> Result<(), TestCaseError> {
     )))
 }
 
+/// What comes of a record in an import, before or after the writer, of those that are told as stored and this one.
+fn among_the_stored(
+    rows: &[Row],
+    case: &Case,
+    outcomes: &[oracle::Outcome],
+    record: usize,
+    before: bool,
+) -> oracle::Outcome {
+    let is_in = |other: usize| other == record || !is_failed(outcomes[other]);
+    let records = case.records.iter().enumerate();
+    let some = Case {
+        records: records
+            .filter(|(other, _)| is_in(*other))
+            .map(|(_, record)| record.clone())
+            .collect(),
+        ..case.clone()
+    };
+    let place = (0..record).filter(|&other| is_in(other)).count();
+    let (expected, _) = if before {
+        first_serial(rows, &some)
+    } else {
+        second_serial(rows, &some)
+    };
+    expected.outcomes[place]
+}
+
+fn is_failed(outcome: oracle::Outcome) -> bool {
+    matches!(
+        outcome,
+        oracle::Outcome::Failed(_) | oracle::Outcome::Superseded
+    )
+}
+
 /// Whether each record that is told as stored is there; only a writer that changes no row leaves them all.
 fn are_stored(case: &Case, outcomes: &[oracle::Outcome], last: &[Row]) -> bool {
     if !matches!(case.write, Write::Insert(_)) {
         return true;
     }
-    let is_failed = |outcome: &oracle::Outcome| {
-        matches!(
-            outcome,
-            oracle::Outcome::Failed(_) | oracle::Outcome::Superseded
-        )
-    };
     let stored = outcomes.iter().zip(&case.records);
-    let mut stored = stored.filter(|(outcome, _)| !is_failed(outcome));
+    let mut stored = stored.filter(|(outcome, _)| !is_failed(**outcome));
     stored.all(|(_, record)| {
         last.iter().any(|row| {
             let mut keys = row.keys.iter().zip(&record.keys);

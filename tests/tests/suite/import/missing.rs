@@ -3,6 +3,7 @@
 use upsert_runtime::{Error, LockedUpsert, Missing};
 
 use super::super::models::{NewTaxonomy, Taxonomy, record, with_rows};
+use super::super::races::until_one_waits;
 use crate::Db;
 
 tests![
@@ -12,6 +13,8 @@ tests![
     an_incomplete_import_deletes_nothing,
     a_failed_record_keeps_them,
     one_that_is_referenced_stays,
+    one_that_leaves_the_scope_meanwhile_stays on ["postgres", "mysql"],
+    one_that_gets_another_key_meanwhile_stays on ["postgres", "mysql"],
     one_gives_its_key_away,
     one_that_is_referenced_keeps_its_key,
 ];
@@ -136,6 +139,40 @@ async fn one_that_is_referenced_stays(db: Db) {
         (3, 2, 0)
     );
     assert_eq!(slugs(&db).await.last().map(String::as_str), Some("s38"));
+}
+
+/// An import that lacks the last of twenty rows, which another transaction changes before the import can lock it.
+async fn deleted_after(db: &Db, change: &'static str) -> u64 {
+    with_rows(db, (0..20).map(numbered)).await;
+    let mut holder = upsert_runtime::begin(&db.pool)
+        .await
+        .expect("a transaction");
+    sqlx::raw_sql(change)
+        .execute(&mut *holder)
+        .await
+        .expect("a change");
+    let pool = db.pool.clone();
+    let waiter = tokio::spawn(async move {
+        let import = Taxonomy::import((0..19).map(numbered)).missing(Missing::Delete);
+        import.scope(|row| row.source == "remote").run(&pool).await
+    });
+    until_one_waits(db).await;
+    holder.commit().await.expect("a commit");
+    let report = waiter.await.expect("no panic").expect("an import");
+    assert_eq!(report.missing, 1);
+    report.deleted
+}
+
+async fn one_that_leaves_the_scope_meanwhile_stays(db: Db) {
+    let change = "UPDATE taxonomy SET source = 'ours' WHERE slug = 's19'";
+    assert_eq!(deleted_after(&db, change).await, 0);
+    assert_eq!(slugs(&db).await.len(), 20);
+}
+
+async fn one_that_gets_another_key_meanwhile_stays(db: Db) {
+    let change = "UPDATE taxonomy SET remote_id = 'other' WHERE slug = 's19'";
+    assert_eq!(deleted_after(&db, change).await, 0);
+    assert_eq!(slugs(&db).await.len(), 20);
 }
 
 async fn one_gives_its_key_away(db: Db) {
