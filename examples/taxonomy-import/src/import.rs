@@ -1,149 +1,165 @@
-//! The loop: each line becomes a record, and each record is stored.
+//! An import of whole files, set by set.
 
-use std::io::{self, Write};
+use std::error::Error as StdError;
+use std::fmt::{self, Display, Formatter};
+use std::io;
 use std::time::Instant;
 
-use anyhow::{Context, anyhow};
-use indicatif::{ProgressBar, ProgressStyle};
+use anyhow::anyhow;
+use indicatif::ProgressBar;
 use sqlx::Pool;
-use upsert_runtime::{Backend, Error, LockedUpsert, Operation, Outcome, Stored, Transaction};
+use upsert_runtime::{Backend, Error, LockedUpsert, Missing, Stored, Transaction};
 
 use crate::model::{Record, Taxonomy};
-use crate::report::Report;
-use crate::source::Source;
+use crate::one_by_one::told;
+use crate::progress::progress_bar;
+use crate::report::{Report, write_failure};
+use crate::source::{Lines, Source};
 
-/// Where records go.
-enum Store<'p, DB: Backend> {
-    /// Each in a transaction of its own.
-    Pool(&'p Pool<DB>),
-    /// All in one, which is rolled back: a dry run.
-    DryRun(Transaction<DB>),
+/// What the caller asked for.
+#[derive(Clone, Copy)]
+pub(crate) struct Options {
+    pub(crate) chunk_size: usize,
+    pub(crate) missing: Missing,
+    pub(crate) max_share: f64,
 }
 
-impl<DB: Backend> Store<'_, DB>
+/// What became of a file, and the rows that it touched, if they were asked for.
+pub(crate) struct Done {
+    pub(crate) report: Report,
+    pub(crate) changes: Vec<upsert_runtime::RowChange<Taxonomy>>,
+    /// Why it was stopped.
+    pub(crate) stopped: anyhow::Result<()>,
+}
+
+/// Imports a file, which is a whole version of its source. In `dry_run`, a transaction that is rolled back in the end, the
+/// touched rows are kept.
+pub(crate) async fn file<DB: Backend>(
+    source: &Source,
+    pool: &Pool<DB>,
+    dry_run: Option<&mut Transaction<DB>>,
+    options: Options,
+) -> anyhow::Result<Done>
 where
     Taxonomy: Stored<DB>,
 {
-    async fn put(&mut self, record: Record) -> Result<Outcome, Error> {
-        let upsert = Taxonomy::upsert(record);
-        let done = match self {
-            Self::Pool(pool) => upsert.run(pool).await?,
-            Self::DryRun(tx) => upsert.run_in(tx).await?,
-        };
-        Ok(done.outcome)
-    }
+    let started = Instant::now();
+    // It is read twice.
+    let bar = progress_bar(source, 2)?;
+    let open = || tokio_stream::iter(Records::of(source, bar.clone()));
+    let import = Taxonomy::import_from(open)
+        .chunk_size(options.chunk_size)
+        .missing(options.missing)
+        .max_share(options.max_share)
+        .changes(dry_run.is_some());
+    let done = match dry_run {
+        None => import.run(pool).await,
+        Some(tx) => import.run_in(tx).await,
+    };
+    bar.finish_and_clear();
+    let mut report = Report::of(source.name.clone());
+    report.seconds = started.elapsed();
+    let (changes, stopped) = match done {
+        Ok(done) => {
+            tell_failures(source, &done);
+            report.take(&done);
+            (done.changes, Ok(()))
+        }
+        Err(Error::Stopped {
+            report: done,
+            source: cause,
+        }) => {
+            tell_failures(source, &*done);
+            report.take(&*done);
+            let at = format!("stopped at {}", source.name);
+            (Vec::new(), Err(told(&cause).context(at)))
+        }
+        Err(error) => (Vec::new(), Err(anyhow!("{}: {error}", source.name))),
+    };
+    Ok(Done {
+        report,
+        changes,
+        stopped,
+    })
 }
 
-/// An import under way.
-pub(crate) struct Import<'p, DB: Backend> {
-    store: Store<'p, DB>,
-    reports: Vec<Report>,
-}
-
-impl<'p, DB: Backend> Import<'p, DB>
-where
-    Taxonomy: Stored<DB>,
-{
-    /// Begins an import, of which nothing stays if it is a dry run.
-    pub(crate) async fn begin(pool: &'p Pool<DB>, dry_run: bool) -> anyhow::Result<Self> {
-        let store = if dry_run {
-            Store::DryRun(
-                upsert_runtime::begin(pool)
-                    .await
-                    .map_err(|error| told(&error))?,
-            )
-        } else {
-            Store::Pool(pool)
+/// Tells each record that failed with its line.
+fn tell_failures<M>(source: &Source, done: &upsert_runtime::Report<M>) {
+    let mut failed = done.failed.iter().peekable();
+    let Some(mut lines) = source.open().ok().filter(|_| failed.peek().is_some()) else {
+        return;
+    };
+    // Only now is it asked which line a record was in: blank lines are none.
+    let mut index = 0;
+    while let Some(failure) = failed.peek() {
+        let Ok(Some((text, _))) = lines.next_line() else {
+            return;
         };
-        Ok(Self {
-            store,
-            reports: Vec::new(),
-        })
-    }
-
-    /// Stores the records of a file. The error is one after which no other record could be stored either.
-    pub(crate) async fn file(&mut self, mut source: Source) -> anyhow::Result<()> {
-        let started = Instant::now();
-        let bar = progress_bar(&source)?;
-        let mut report = Report::of(source.name.clone());
-        let stopped = self.lines(&mut source, &mut report, &bar).await;
-        bar.finish_and_clear();
-        report.seconds = started.elapsed();
-        self.reports.push(report);
-        stopped
-    }
-
-    async fn lines(
-        &mut self,
-        source: &mut Source,
-        report: &mut Report,
-        bar: &ProgressBar,
-    ) -> anyhow::Result<()> {
-        loop {
-            let line = source.next_line();
-            let line = line.with_context(|| format!("{} cannot be read", report.file))?;
-            let Some((text, bytes)) = line else {
-                return Ok(());
+        if text.is_empty() {
+            continue;
+        }
+        if failure.index == index {
+            let cause = match &failure.error {
+                Error::Source { source } => source.to_string(),
+                error => error.to_string(),
             };
-            if !text.is_empty() {
-                let cause = match Record::parse(text) {
-                    Err(cause) => Some(cause),
-                    Ok(record) => match self.store.put(record).await {
-                        Ok(outcome) => {
-                            report.count(&outcome);
-                            None
-                        }
-                        Err(error) if is_no_records(&error) => {
-                            let at = format!("stopped at {}:{}", report.file, source.line);
-                            return Err(told(&error).context(at));
-                        }
-                        Err(error) => Some(error.to_string()),
-                    },
-                };
-                if let Some(cause) = cause {
-                    report.count_failed();
-                    // The bar is put aside for the line. Not `println`, which is silent where the bar is hidden.
-                    bar.suspend(|| {
-                        let _ = writeln!(io::stderr(), "{}:{}: {cause}", report.file, source.line);
-                    });
+            write_failure(&source.name, lines.line, &cause);
+            failed.next();
+        }
+        index += 1;
+    }
+}
+
+/// The records of a source, as they are read.
+struct Records<'s> {
+    lines: io::Result<Lines<'s>>,
+    bar: ProgressBar,
+    is_over: bool,
+}
+
+impl<'s> Records<'s> {
+    fn of(source: &'s Source, bar: ProgressBar) -> Self {
+        Self {
+            lines: source.open(),
+            bar,
+            is_over: false,
+        }
+    }
+}
+
+impl Iterator for Records<'_> {
+    type Item = Result<Record, BadLine>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let line = match &mut self.lines {
+                _ if self.is_over => return None,
+                Ok(lines) => lines.next_line(),
+                Err(error) => Err(io::Error::from(error.kind())),
+            };
+            let (text, bytes) = match line {
+                Ok(line) => line?,
+                Err(error) => {
+                    self.is_over = true;
+                    return Some(Err(BadLine(format!("cannot be read: {error}"))));
                 }
+            };
+            self.bar.inc(bytes);
+            if !text.is_empty() {
+                return Some(Record::parse(text).map_err(BadLine));
             }
-            bar.inc(bytes);
         }
-    }
-
-    /// Ends the import; what was done with each file.
-    pub(crate) async fn end(self) -> Vec<Report> {
-        if let Store::DryRun(tx) = self.store {
-            // It fails only if the connection is lost, and then the server rolls back.
-            let _ = tx.rollback().await;
-        }
-        self.reports
     }
 }
 
-/// Whether the error would meet every other record too.
-fn is_no_records(error: &Error) -> bool {
-    match error {
-        Error::TransactionLost { .. } | Error::CommitUnknown { .. } => true,
-        // A row that others fight over is one record's trouble; a connection that is lost again and again is not.
-        Error::Exhausted { source, .. } => is_no_records(source),
-        Error::Database { at, .. } | Error::LockTimeout { at, .. } => {
-            matches!(at.operation, Operation::Connect | Operation::Begin)
-        }
-        _ => false,
+/// A line that is no record, and why; it holds no value.
+#[derive(Debug)]
+struct BadLine(String);
+
+impl Display for BadLine {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 
-/// The error without its source: the driver's own text may quote values.
-fn told(error: &Error) -> anyhow::Error {
-    anyhow!("{error}")
-}
-
-/// How much of the file is read; nothing is drawn where stderr is no terminal.
-fn progress_bar(source: &Source) -> anyhow::Result<ProgressBar> {
-    let style = ProgressStyle::with_template("{msg} {wide_bar} {percent:>3} %")?;
-    Ok(ProgressBar::new(source.len)
-        .with_style(style)
-        .with_message(source.name.clone()))
-}
+impl StdError for BadLine {}

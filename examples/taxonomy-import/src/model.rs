@@ -24,6 +24,20 @@ pub(crate) struct Taxonomy {
     updated_at: DateTime<Utc>,
 }
 
+impl Taxonomy {
+    /// The value of a column that a record has.
+    pub(crate) fn column(&self, name: &str) -> Option<&str> {
+        match name {
+            "remote_id" => self.remote_id.as_deref(),
+            "slug" => Some(&self.slug),
+            "name" => Some(&self.name),
+            "description" => self.description.as_deref(),
+            "parent" => self.parent.as_deref(),
+            _ => None,
+        }
+    }
+}
+
 /// A record as the source tells it.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Record {

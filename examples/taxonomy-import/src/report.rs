@@ -12,12 +12,16 @@ use upsert_runtime::Outcome;
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     pub(crate) file: String,
-    /// Lines that are not blank: the sum of the four below.
+    /// Lines that are not blank: the sum of the five below.
     pub(crate) records: u64,
     pub(crate) created: u64,
     pub(crate) updated: u64,
     pub(crate) unchanged: u64,
+    pub(crate) superseded: u64,
     pub(crate) failed: u64,
+    /// Rows that the file does not have, and how many of them were deleted.
+    pub(crate) missing: u64,
+    pub(crate) deleted: u64,
     #[serde(serialize_with = "as_seconds")]
     pub(crate) seconds: Duration,
 }
@@ -31,9 +35,24 @@ impl Report {
             created: 0,
             updated: 0,
             unchanged: 0,
+            superseded: 0,
             failed: 0,
+            missing: 0,
+            deleted: 0,
             seconds: Duration::ZERO,
         }
+    }
+
+    /// Takes the counts of an import.
+    pub(crate) fn take<M>(&mut self, done: &upsert_runtime::Report<M>) {
+        self.records = done.records;
+        self.created = done.created;
+        self.updated = done.updated;
+        self.unchanged = done.unchanged;
+        self.superseded = done.superseded;
+        self.failed = done.failed.len() as u64;
+        self.missing = done.missing;
+        self.deleted = done.deleted;
     }
 
     /// Counts a record that is stored.
@@ -51,6 +70,12 @@ impl Report {
         self.records += 1;
         self.failed += 1;
     }
+}
+
+/// Tells a record that failed on stderr.
+pub(crate) fn write_failure(file: &str, line: u64, cause: &str) {
+    // Not `eprintln!`, which panics where stderr is closed.
+    let _ = writeln!(io::stderr(), "{file}:{line}: {cause}");
 }
 
 /// Prints the reports to stdout: a table, or a JSON object a line.
@@ -82,7 +107,10 @@ fn table(reports: &[Report]) -> Table {
         "created",
         "updated",
         "unchanged",
+        "superseded",
         "failed",
+        "missing",
+        "deleted",
         "seconds",
     ]);
     for report in reports {
@@ -92,7 +120,10 @@ fn table(reports: &[Report]) -> Table {
             report.created.to_string(),
             report.updated.to_string(),
             report.unchanged.to_string(),
+            report.superseded.to_string(),
             report.failed.to_string(),
+            report.missing.to_string(),
+            report.deleted.to_string(),
             format!("{:.2}", report.seconds.as_secs_f64()),
         ]);
     }

@@ -1,7 +1,7 @@
 //! Where records come from: a file, or a version that is part of the program.
 
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
@@ -25,43 +25,47 @@ const EMBEDDED: [(&str, &[u8]); 3] = [
 /// What some editors write before the first line.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// An open file, read line by line.
+/// A version of the taxonomy, which can be read more than once.
 pub(crate) struct Source {
     /// What messages call it.
     pub(crate) name: String,
-    /// How many bytes it holds; 0 if nobody knows, as of a pipe.
+    /// How many bytes it holds.
     pub(crate) len: u64,
+    content: Content,
+}
+
+enum Content {
+    Embedded(&'static [u8]),
+    File(PathBuf),
+    /// Of what can be read only once, such as a pipe.
+    Memory(Vec<u8>),
+}
+
+/// A source being read, line by line.
+pub(crate) struct Lines<'s> {
     /// The number of the line that was read last, from 1.
     pub(crate) line: u64,
-    reader: Box<dyn BufRead>,
+    reader: Box<dyn BufRead + Send + 's>,
     buffer: Vec<u8>,
 }
 
 impl Source {
-    fn new(name: String, len: u64, reader: Box<dyn BufRead>) -> Self {
-        Self {
-            name,
-            len,
-            line: 0,
-            reader,
-            buffer: Vec::new(),
-        }
-    }
-
     /// The versions that are part of the program, the oldest first.
     pub(crate) fn embedded() -> Vec<Self> {
-        let embedded = EMBEDDED.iter().map(|(name, bytes)| {
-            Self::new((*name).to_owned(), bytes.len() as u64, Box::new(*bytes))
+        let embedded = EMBEDDED.iter().map(|(name, bytes)| Self {
+            name: (*name).to_owned(),
+            len: bytes.len() as u64,
+            content: Content::Embedded(bytes),
         });
         embedded.collect()
     }
 
     /// Opens all files.
     pub(crate) fn open_all(paths: &[PathBuf]) -> anyhow::Result<Vec<Self>> {
-        paths.iter().map(Self::open).collect()
+        paths.iter().map(Self::of).collect()
     }
 
-    fn open(path: &PathBuf) -> anyhow::Result<Self> {
+    fn of(path: &PathBuf) -> anyhow::Result<Self> {
         let name = path.display().to_string();
         // Not shown: it may hold a password.
         if name.contains("://") {
@@ -71,15 +75,44 @@ impl Source {
             let file = File::open(path)?;
             Ok((file.metadata()?, file))
         };
-        let (metadata, file) = open().with_context(|| format!("{name} cannot be opened"))?;
+        let (metadata, mut file) = open().with_context(|| format!("{name} cannot be opened"))?;
         // It can be opened on Unix, and only fails when it is read.
         if metadata.is_dir() {
             bail!("{name} cannot be opened: it is a directory");
         }
-        let reader = Box::new(BufReader::new(file));
-        Ok(Self::new(name, metadata.len(), reader))
+        if metadata.is_file() {
+            return Ok(Self {
+                name,
+                len: metadata.len(),
+                content: Content::File(path.clone()),
+            });
+        }
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)
+            .with_context(|| format!("{name} cannot be read"))?;
+        Ok(Self {
+            name,
+            len: bytes.len() as u64,
+            content: Content::Memory(bytes),
+        })
     }
 
+    /// Reads it from its beginning.
+    pub(crate) fn open(&self) -> io::Result<Lines<'_>> {
+        let reader: Box<dyn BufRead + Send + '_> = match &self.content {
+            Content::Embedded(bytes) => Box::new(*bytes),
+            Content::File(path) => Box::new(BufReader::new(File::open(path)?)),
+            Content::Memory(bytes) => Box::new(bytes.as_slice()),
+        };
+        Ok(Lines {
+            line: 0,
+            reader,
+            buffer: Vec::new(),
+        })
+    }
+}
+
+impl Lines<'_> {
     /// The next line and how many bytes it takes in the file; `None` at the end.
     pub(crate) fn next_line(&mut self) -> io::Result<Option<(&[u8], u64)>> {
         self.buffer.clear();

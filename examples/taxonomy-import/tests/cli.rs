@@ -96,7 +96,7 @@ impl Run {
             .collect()
     }
 
-    /// For each file: records, created, updated, unchanged, failed.
+    /// For each file: records, created, updated, unchanged, failed; what is missing to the sum is superseded.
     fn counts(&self) -> Vec<[u64; 5]> {
         let names = ["records", "created", "updated", "unchanged", "failed"];
         let objects = self.objects();
@@ -167,10 +167,13 @@ fn json_is_an_object_a_file() {
             names,
             [
                 "created",
+                "deleted",
                 "failed",
                 "file",
+                "missing",
                 "records",
                 "seconds",
+                "superseded",
                 "unchanged",
                 "updated"
             ]
@@ -199,7 +202,10 @@ fn the_table_has_a_line_for_each_file() {
             "created",
             "updated",
             "unchanged",
+            "superseded",
             "failed",
+            "missing",
+            "deleted",
             "seconds"
         ]
     );
@@ -293,15 +299,139 @@ fn a_record_that_cannot_be_stored_is_told_and_the_rest_goes_on() {
          {\"remote_id\":\"2\",\"slug\":\"secret\",\"name\":\"B\"}\n\
          {\"remote_id\":\"3\",\"slug\":\"c\",\"name\":\"C\"}\n",
     );
+    // Line 3 is line 2 once more, and has the slug of line 1: of two that want a slug the last one gets it.
     let run = folder.run(&["--json", "a.jsonl"]).status(1);
     assert_eq!(
         run.stderr(),
-        "a.jsonl:3: `Taxonomy`: update: another row holds a unique key: `taxonomy.slug`\n"
+        "a.jsonl:1: the `Taxonomy` found by `slug` is another record by its `remote_id`\n"
     );
-    assert_eq!(run.counts(), [[4, 3, 0, 0, 1]]);
+    assert_eq!(run.counts(), [[4, 2, 0, 0, 1]]);
+    assert_eq!(run.objects()[0]["superseded"], 1);
     // A dry run over them goes on after the error too.
     let run = folder.run(&["--json", "--dry-run", "a.jsonl"]).status(1);
-    assert_eq!(run.counts(), [[4, 0, 0, 3, 1]]);
+    assert_eq!(run.counts(), [[4, 0, 0, 2, 1]]);
+}
+
+#[test]
+fn one_by_one_each_record_is_judged_by_the_rows_as_they_are() {
+    let folder = Folder::new();
+    folder.write("a.jsonl", lines(&[("1", "a"), ("2", "b")]));
+    folder.write("b.jsonl", lines(&[("1", "b"), ("2", "a")]));
+    for (way, status, counts) in [
+        (&["--one-by-one"][..], 1, [2, 0, 0, 0, 2]),
+        (&[], 0, [2, 0, 2, 0, 0]),
+    ] {
+        folder.run(&["a.jsonl"]).status(0);
+        let run = folder.run(&[&["--json", "b.jsonl"], way].concat());
+        assert_eq!(run.status(status).counts(), [counts]);
+    }
+    let run = folder.run(&["--json", "--one-by-one", "--dry-run", "b.jsonl"]);
+    assert_eq!(run.status(0).counts(), [[2, 0, 0, 2, 0]]);
+    folder.run(&["--one-by-one", "--chunk-size", "7"]).status(2);
+    folder
+        .run(&["--one-by-one", "--missing", "delete"])
+        .status(2);
+}
+
+/// A line for each remote id and slug.
+fn lines(records: &[(&str, &str)]) -> String {
+    let line = |(remote_id, slug): &(&str, &str)| {
+        format!("{{\"remote_id\":\"{remote_id}\",\"slug\":\"{slug}\",\"name\":\"N\"}}\n")
+    };
+    records.iter().map(line).collect()
+}
+
+#[test]
+fn a_dry_run_prints_a_diff() {
+    let folder = Folder::new();
+    folder.write("a.jsonl", lines(&[("1", "a"), ("2", "b"), ("3", "c")]));
+    folder.run(&["a.jsonl"]).status(0);
+    let rows = folder.rows();
+    folder.write(
+        "b.jsonl",
+        "{\"remote_id\":\"1\",\"slug\":\"a\",\"name\":\"N\\u001b[2J\"}\n\
+         {\"remote_id\":\"2\",\"slug\":\"b\",\"name\":\"N\",\"parent\":\"P\"}\n\
+         {\"remote_id\":\"4\",\"slug\":\"d\",\"name\":\"N\"}\n",
+    );
+    let arguments = [
+        "--dry-run",
+        "--missing",
+        "delete",
+        "--max-share",
+        "0.5",
+        "b.jsonl",
+    ];
+    let run = folder.run(&arguments).status(0);
+    let (diff, _) = run.stdout().split_once(" file ").unwrap();
+    let expected = "~ a\n  name: N → N\\u{1b}[2J\n~ b\n  parent: ∅ → P\n+ d\n- c\n";
+    assert_eq!(diff, expected);
+    assert_eq!(folder.rows(), rows);
+    let json = folder
+        .run(&[&arguments[..], &["--json"]].concat())
+        .status(0);
+    let object = &json.objects()[0];
+    assert_eq!(
+        (&object["missing"], &object["deleted"]),
+        (&1.into(), &1.into())
+    );
+}
+
+#[test]
+fn missing_rows_are_deleted_within_a_share() {
+    let folder = Folder::new();
+    let records: Vec<(String, String)> = (0..20)
+        .map(|n| (format!("r{n}"), format!("s{n}")))
+        .collect();
+    let records: Vec<(&str, &str)> = records
+        .iter()
+        .map(|(one, other)| (&**one, &**other))
+        .collect();
+    folder.write("a.jsonl", lines(&records));
+    folder.write("b.jsonl", lines(&records[2..]));
+    folder.write("c.jsonl", lines(&records[5..]));
+    folder.run(&["a.jsonl"]).status(0);
+    let run = folder.run(&["--missing", "delete", "c.jsonl"]).status(2);
+    assert!(
+        run.stderr().contains("refused to delete 5 of 20"),
+        "{}",
+        run.stderr()
+    );
+    assert_eq!(folder.rows().len(), 20);
+    folder.run(&["--missing", "delete", "b.jsonl"]).status(0);
+    assert_eq!(folder.rows().len(), 18);
+    let arguments = ["--missing", "delete", "--max-share", "0.2", "c.jsonl"];
+    folder.run(&arguments).status(0);
+    assert_eq!(folder.rows().len(), 15);
+    folder.run(&["--max-share", "2", "c.jsonl"]).status(2);
+    folder.run(&["--chunk-size", "0", "c.jsonl"]).status(2);
+}
+
+#[test]
+fn the_size_of_a_chunk_changes_nothing() {
+    let folder = Folder::new();
+    let run = folder.run(&["--json", "--chunk-size", "7"]).status(0);
+    let counts: Vec<_> = run
+        .counts()
+        .iter()
+        .map(|counts| counts[1..4].to_vec())
+        .collect();
+    assert_eq!(counts, [[1300, 0, 0], [268, 1078, 222], [249, 592, 976]]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_read_once() {
+    let folder = Folder::new();
+    let pipe = folder.path("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let writer = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || fs::write(pipe, lines(&[("1", "a"), ("2", "b")])).unwrap()
+    });
+    let run = folder.run(&["--json", "pipe"]).status(0);
+    writer.join().unwrap();
+    assert_eq!(run.counts(), [[2, 2, 0, 0, 0]]);
 }
 
 #[test]
@@ -407,13 +537,13 @@ fn an_error_of_no_record_stops_the_import() {
         .status(2);
     assert!(
         run.stderr()
-            .starts_with("taxonomy-import: stopped at b.jsonl:2: `Taxonomy`: "),
+            .starts_with("taxonomy-import: stopped at b.jsonl: `Taxonomy`: "),
         "{}",
         run.stderr()
     );
     assert_eq!(run.stderr().lines().count(), 1, "{}", run.stderr());
-    // What was counted until then is told.
-    assert_eq!(run.counts(), [[1, 0, 0, 1, 0], [1, 1, 0, 0, 0]]);
+    // What was done until then is told.
+    assert_eq!(run.counts(), [[1, 0, 0, 1, 0], [0; 5]]);
     assert_eq!(folder.rows().len(), 1);
 }
 
