@@ -3,15 +3,16 @@
 use std::collections::BTreeSet;
 
 use tokio::task::JoinHandle;
-use upsert_runtime::{LockedUpsert, Report};
+use upsert_runtime::{Error, LockedUpsert, Report, Wait};
 
-use super::super::models::{NewTaxonomy, TAXONOMY, Taxonomy, record};
+use super::super::models::{NewTaxonomy, TAXONOMY, Taxonomy, record, with_rows};
 use crate::Db;
 
 tests![
     the_same_keys_in_opposite_orders,
     the_same_keys_in_opposite_orders_atomically,
     atomic_imports_that_each_find_half_of_their_rows_unchanged,
+    in_one_transaction_every_row_is_locked_that_decided on ["postgres", "mysql"],
 ];
 
 const KEYS: u32 = 3_000;
@@ -93,5 +94,40 @@ async fn atomic_imports_that_each_find_half_of_their_rows_unchanged(db: Db) {
         .await;
         let names = both(&db, true).await;
         assert_eq!(names.len(), 1, "round {round}: the table is a mixture");
+    }
+}
+
+async fn in_one_transaction_every_row_is_locked_that_decided(db: Db) {
+    let rows = [
+        record("r1", "rock"),
+        record(None, "taken"),
+        record("r3", "soul"),
+        record("r4", "free"),
+    ];
+    with_rows(&db, rows).await;
+    let mut tx = upsert_runtime::begin(&db.pool)
+        .await
+        .expect("a transaction");
+    // The first wants a key of a row that nobody changes; the second is as it was.
+    let records = [record("r1", "taken"), record("r3", "soul")];
+    let report = Taxonomy::import(records).run_in(&mut tx).await;
+    let report = report.expect("an import");
+    assert_eq!((report.failed.len(), report.unchanged), (1, 1), "{report}");
+    for (slug, is_locked) in [
+        ("rock", true),
+        ("taken", true),
+        ("soul", true),
+        ("free", false),
+    ] {
+        let mut other = upsert_runtime::begin(&db.pool)
+            .await
+            .expect("a transaction");
+        let lock = Taxonomy::lock().wait(Wait::NoWait);
+        let locked = lock.by_slug(&mut other, slug).await;
+        assert_eq!(
+            matches!(locked, Err(Error::Locked { .. })),
+            is_locked,
+            "{slug}"
+        );
     }
 }
