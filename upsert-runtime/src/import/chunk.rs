@@ -11,9 +11,11 @@ use crate::update::differing;
 use crate::upsert::Outcome;
 use crate::work::Work;
 
+use super::Scope;
+use super::missing::is_candidate;
 use super::plan::{Decision, Plan};
 use super::read;
-use super::world::World;
+use super::world::{RowState, World};
 use super::write::changes;
 
 /// A record that is to be written.
@@ -32,11 +34,13 @@ pub(crate) struct Unit<N> {
 }
 
 /// Units, as work.
-pub(crate) struct Chunk<'i, M: LockedUpsert> {
+pub(crate) struct Chunk<'i, 'f, M: LockedUpsert> {
     pub(crate) world: &'i mut World,
     pub(crate) plan: &'i Plan,
     pub(crate) folded: &'i [usize],
     pub(crate) units: &'i [Unit<M::New>],
+    /// Which rows may be missing, and so give their keys away.
+    pub(crate) scope: &'i mut Option<Scope<'f, M>>,
     /// Whether rows that need no change are locked too, and those by which records were judged that are not written.
     pub(crate) locks_all: bool,
     /// Whether rows are read again after a write.
@@ -72,7 +76,7 @@ pub(crate) struct Settled<M> {
     pub(crate) after: Option<M>,
 }
 
-impl<DB: Backend, M: Stored<DB>> Work<DB> for Chunk<'_, M> {
+impl<DB: Backend, M: Stored<DB>> Work<DB> for Chunk<'_, '_, M> {
     type Output = Attempt<M>;
 
     fn model(&self) -> &'static Model {
@@ -85,6 +89,9 @@ impl<DB: Backend, M: Stored<DB>> Work<DB> for Chunk<'_, M> {
             return Ok(Attempt::Moved);
         };
         if DB::Driver::SHARED && !self.lock(session, &mut rows).await? {
+            return Ok(Attempt::Moved);
+        }
+        if !self.may_give_away(&rows) {
             return Ok(Attempt::Moved);
         }
         let written = self.write(session, rows).await?;
@@ -105,7 +112,7 @@ impl<DB: Backend, M: Stored<DB>> Work<DB> for Chunk<'_, M> {
 /// Rows by their numbers.
 pub(super) type Rows<M> = HashMap<u32, M>;
 
-impl<M: LockedUpsert> Chunk<'_, M> {
+impl<M: LockedUpsert> Chunk<'_, '_, M> {
     pub(super) fn members(&self) -> impl Iterator<Item = &Member<M::New>> {
         self.units.iter().flat_map(|unit| &unit.members)
     }
@@ -147,6 +154,20 @@ impl<M: LockedUpsert> Chunk<'_, M> {
             }
         }
         Ok((!has_moved).then_some(rows))
+    }
+
+    /// Judges the rows that give their keys away again, now that they are locked.
+    fn may_give_away(&mut self, rows: &Rows<M>) -> bool {
+        let mut may = true;
+        for &row in self.units.iter().flat_map(|unit| &unit.given_away) {
+            if let Some(stored) = rows.get(&row)
+                && !is_candidate(stored, self.scope)
+            {
+                self.world.rows.states[row as usize] = RowState::Here;
+                may = false;
+            }
+        }
+        may
     }
 
     /// Locks what must change, and has the rows as they are then. Says whether they still are as the plan has them.

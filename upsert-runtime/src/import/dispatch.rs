@@ -260,13 +260,15 @@ impl<'f, M: LockedUpsert> Engine<'_, 'f, M> {
     where
         M: Stored<DB>,
     {
+        let reads_back = self.options.changes || self.options.each.is_some();
         let mut chunk = Chunk {
             world: &mut self.world,
             plan: &self.plan,
             folded: &self.folded,
             units: &batch.units,
+            scope: &mut self.options.scope,
             locks_all: matches!(place, Place::Within(_)),
-            reads_back: self.options.changes || self.options.each.is_some(),
+            reads_back,
             one_by_one: batch.row_by_row,
             patience: batch.patience,
             culprit: None,

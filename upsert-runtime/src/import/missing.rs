@@ -161,7 +161,7 @@ impl<M: LockedUpsert> Engine<'_, '_, M> {
 }
 
 /// Whether a row is deleted if no record is this row.
-fn is_candidate<M: LockedUpsert>(row: &M, scope: &mut Option<Scope<'_, M>>) -> bool {
+pub(super) fn is_candidate<M: LockedUpsert>(row: &M, scope: &mut Option<Scope<'_, M>>) -> bool {
     M::MODEL.lookups[0].usable_in(row) && scope.as_mut().is_none_or(|scope| scope(row))
 }
 

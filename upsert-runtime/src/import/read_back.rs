@@ -13,7 +13,7 @@ use super::keys::NONE;
 use super::read;
 use super::statement::Write;
 
-impl<M: LockedUpsert> Chunk<'_, M> {
+impl<M: LockedUpsert> Chunk<'_, '_, M> {
     /// The rows of these writes as the database stored them, by record.
     pub(super) async fn read_back<DB: Backend>(
         &mut self,

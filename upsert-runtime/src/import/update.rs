@@ -12,7 +12,7 @@ use super::order::Order;
 use super::statement::{self, Write};
 use super::write::{as_conflict, send};
 
-impl<M: LockedUpsert> Chunk<'_, M> {
+impl<M: LockedUpsert> Chunk<'_, '_, M> {
     /// Updates rows, those that give a key away before those that get it.
     pub(super) async fn update<DB: Backend>(
         &mut self,

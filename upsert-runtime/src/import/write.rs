@@ -15,7 +15,7 @@ use super::plan::Decision;
 use super::read;
 use super::statement::{self, Many, Write};
 
-impl<M: LockedUpsert> Chunk<'_, M> {
+impl<M: LockedUpsert> Chunk<'_, '_, M> {
     /// Writes what differs. The rows are locked.
     pub(super) async fn write<DB: Backend>(
         &mut self,

@@ -1,6 +1,6 @@
 //! Rows that the import does not have.
 
-use upsert_runtime::{Error, LockedUpsert, Missing};
+use upsert_runtime::{Error, LockedUpsert, Missing, Report};
 
 use super::super::models::{NewTaxonomy, Taxonomy, record, with_rows};
 use super::super::races::until_one_waits;
@@ -15,6 +15,7 @@ tests![
     one_that_is_referenced_stays,
     one_that_leaves_the_scope_meanwhile_stays on ["postgres", "mysql"],
     one_that_gets_another_key_meanwhile_stays on ["postgres", "mysql"],
+    one_that_leaves_the_scope_meanwhile_keeps_its_key on ["postgres", "mysql"],
     one_gives_its_key_away,
     one_that_is_referenced_keeps_its_key,
 ];
@@ -143,6 +144,12 @@ async fn one_that_is_referenced_stays(db: Db) {
 
 /// An import that lacks the last of twenty rows, which another transaction changes before the import can lock it.
 async fn deleted_after(db: &Db, change: &'static str) -> u64 {
+    after(db, change, (0..19).map(numbered).collect())
+        .await
+        .deleted
+}
+
+async fn after(db: &Db, change: &'static str, records: Vec<NewTaxonomy>) -> Report<Taxonomy> {
     with_rows(db, (0..20).map(numbered)).await;
     let mut holder = upsert_runtime::begin(&db.pool)
         .await
@@ -153,14 +160,24 @@ async fn deleted_after(db: &Db, change: &'static str) -> u64 {
         .expect("a change");
     let pool = db.pool.clone();
     let waiter = tokio::spawn(async move {
-        let import = Taxonomy::import((0..19).map(numbered)).missing(Missing::Delete);
+        let import = Taxonomy::import(records).missing(Missing::Delete);
         import.scope(|row| row.source == "remote").run(&pool).await
     });
     until_one_waits(db).await;
     holder.commit().await.expect("a commit");
     let report = waiter.await.expect("no panic").expect("an import");
     assert_eq!(report.missing, 1);
-    report.deleted
+    report
+}
+
+async fn one_that_leaves_the_scope_meanwhile_keeps_its_key(db: Db) {
+    let change = "UPDATE taxonomy SET source = 'ours' WHERE slug = 's19'";
+    let mut records: Vec<_> = (0..19).map(numbered).collect();
+    records[3].slug = "s19".into();
+    let report = after(&db, change, records).await;
+    assert_eq!((report.deleted, report.failed.len()), (0, 1), "{report}");
+    assert!(matches!(report.failed[0].error, Error::Conflict { .. }));
+    assert_eq!(slugs(&db).await.len(), 20);
 }
 
 async fn one_that_leaves_the_scope_meanwhile_stays(db: Db) {
