@@ -137,6 +137,12 @@ pub trait Driver<DB: Database> {
         None
     }
 
+    /// Selects a row if one of these columns calls texts equal in a way that [`Driver::folded`] does not know; `None` where that
+    /// cannot be asked.
+    fn unfoldable(_from: &str, _columns: &[&str]) -> Option<String> {
+        None
+    }
+
     /// A value of this type that is no other row's, for a row that gives its key away and gets another one in the same
     /// transaction; `None` where the type has none. `id` is an expression.
     fn parked(type_name: &str, id: &str) -> Option<String>;
@@ -250,6 +256,8 @@ pub enum Cause {
     CommitUnknown,
     /// The server does not know the words in which a limit is said.
     NotUnderstood,
+    /// The server does not have the statement that was sent to it just before.
+    StatementLost,
     /// A value, or the row as a whole, was refused: another record may fare better.
     Record,
     Other,

@@ -142,10 +142,12 @@ pub(crate) struct Options<'f, M> {
 /// done again, chunk by chunk. For each record the outcome is one that a serial order gives; for the import as a whole only
 /// with [`atomic`](Self::atomic).
 ///
-/// # What it does not do
+/// # Which keys are equal
 ///
-/// PostgreSQL and SQLite compare keys byte for byte unless the column says otherwise (`citext`, `COLLATE NOCASE`): an import by such
-/// a column is [`Error::Unsupported`]. MariaDB's collations are known to it.
+/// Those that the database calls equal: by the collations of MySQL and MariaDB, by `NOCASE` and `RTRIM` on SQLite. Not known are
+/// PostgreSQL's nondeterministic collations, of which an import is [`Error::Unsupported`] before anything is written, and
+/// collations that a program adds to SQLite, of which it is so when two such keys meet. A `citext` column is compared byte for
+/// byte, as `upsert` does with a `String`; a key that differs in case alone is an [`Error::Conflict`] by the unique index.
 ///
 /// ```
 /// # use upsert_runtime::{LockedUpsert, Missing};
@@ -216,7 +218,9 @@ impl<'f, M: LockedUpsert> Import<'f, M> {
     }
 
     /// Does everything in one transaction, instead of one a chunk. Rows that need no change are locked too, so that the import
-    /// as a whole comes before or after any other writer; all stay locked until the end. After a deadlock it begins anew.
+    /// as a whole comes before or after any other writer; all stay locked until the end. After a deadlock it begins anew, as
+    /// [`retry`](Self::retry) allows: by default not later than 30 seconds after it began. A deferred constraint is judged by the
+    /// COMMIT, which fails the import then, and not the record.
     pub fn atomic(mut self, atomic: bool) -> Self {
         self.options.atomic = atomic;
         self
@@ -267,20 +271,21 @@ impl<'f, M: LockedUpsert> Import<'f, M> {
 
     /// Is told of each row that a record was stored in, once it is committed: the record's index from 0, the row as it is
     /// stored, and what was done. In [`run_in`](Self::run_in) it is told in the end; the commit is the caller's. For children
-    /// that refer to the row. It costs one statement a chunk.
+    /// that refer to the row. It costs a statement for the rows that a chunk updates, and one for those that it creates.
     pub fn each(mut self, each: impl FnMut(u64, &M, &Outcome) + Send + 'f) -> Self {
         self.options.each = Some(Box::new(each));
         self
     }
 
     /// Keeps each touched row in [`Report::changes`], as it was before and is after: for an audit, or for the diff of a dry run.
-    /// It costs memory, and one statement a chunk.
+    /// It costs memory, and two statements a chunk, as [`each`](Self::each) does. [`Error::Stopped`] tells no changes.
     pub fn changes(mut self, changes: bool) -> Self {
         self.options.changes = changes;
         self
     }
 
-    /// How often a chunk is tried, or the whole with [`atomic`](Self::atomic); the default is [`Retry::default`].
+    /// How often, and for how long, a chunk is tried, or the whole with [`atomic`](Self::atomic); the default is
+    /// [`Retry::default`].
     pub fn retry(mut self, retry: Retry) -> Self {
         self.options.retry = retry;
         self

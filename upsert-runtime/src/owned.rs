@@ -11,7 +11,7 @@ use crate::locking::Locking;
 use crate::retry::Retry;
 use crate::session::Session;
 use crate::transaction::{Transaction, deadline};
-use crate::work::Work;
+use crate::work::{Lost, Work};
 
 /// Does `work` in a transaction of its own.
 ///
@@ -27,6 +27,7 @@ pub(crate) async fn run<DB: Backend, W: Work<DB>>(
     let started = Instant::now();
     let mut attempt = 1;
     let mut races = 0;
+    let mut lost = Lost::new();
     loop {
         work.began(attempt);
         let deadline = deadline(started, retry.limit());
@@ -34,6 +35,9 @@ pub(crate) async fn run<DB: Backend, W: Work<DB>>(
             Ok(output) => return Ok(output),
             Err(error) => error.under::<DB>(locking.wait),
         };
+        if lost.again::<DB>(&error) {
+            continue;
+        }
         let elapsed = started.elapsed();
         let pause = if work.again(&error) {
             races += 1;

@@ -12,7 +12,7 @@ use crate::limit::Limit;
 use crate::locking::{Locking, Wait};
 use crate::session::Session;
 use crate::transaction::probe;
-use crate::work::Work;
+use crate::work::{Lost, Work};
 
 /// The statements of a savepoint.
 struct Savepoint {
@@ -97,7 +97,8 @@ async fn in_savepoint<DB: Backend, W: Work<DB>>(
 ) -> Result<W::Output, Error> {
     let at = Step::new(Some(work.model().name), Operation::Savepoint);
     let failed = |source| Error::of::<DB>(at, source);
-    let lost = |source| Error::TransactionLost { at, source };
+    let gone = |source| Error::TransactionLost { at, source };
+    let mut lost = Lost::new();
     let mut attempt = 1;
     session.run(savepoint.set).await.map_err(failed)?;
     loop {
@@ -113,7 +114,10 @@ async fn in_savepoint<DB: Backend, W: Work<DB>>(
             Err(error) => {
                 if session.run(savepoint.roll_back).await.is_err() {
                     // The savepoint is gone, and so is the transaction it was in.
-                    return Err(lost(error.into_source()));
+                    return Err(gone(error.into_source()));
+                }
+                if lost.again::<DB>(&error) {
+                    continue;
                 }
                 let again = work.again(&error);
                 if !again || sees_a_snapshot(session).await {

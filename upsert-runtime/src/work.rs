@@ -1,5 +1,5 @@
-use crate::backend::Backend;
-use crate::error::Error;
+use crate::backend::{Backend, Cause};
+use crate::error::{Error, cause};
 use crate::model::Model;
 use crate::session::Session;
 
@@ -27,5 +27,31 @@ pub(crate) trait Work<DB: Backend>: Send {
     /// Whether what was done is to stay; else it is rolled back.
     fn stays(_output: &Self::Output) -> bool {
         true
+    }
+}
+
+/// How many times more work is done again after a statement that was lost.
+///
+/// sqlx 0.9.0 asks the server for a type that a connection meets for the first time, an enum for example, and that question makes
+/// the server forget the statement of which it came, unless it is kept prepared. The next time the type is known.
+/// <https://github.com/transact-rs/sqlx/issues/4305>
+pub(crate) struct Lost {
+    left: u32,
+}
+
+impl Lost {
+    pub(crate) fn new() -> Self {
+        // A few types, on each of a pool's connections.
+        Self { left: 64 }
+    }
+
+    /// Whether `error` is of this kind, and another attempt is due.
+    pub(crate) fn again<DB: Backend>(&mut self, error: &Error) -> bool {
+        let Error::Database { source, .. } = error else {
+            return false;
+        };
+        let again = cause::<DB>(source) == Cause::StatementLost && self.left > 0;
+        self.left -= u32::from(again);
+        again
     }
 }

@@ -116,10 +116,13 @@ impl Driver<Self> for MySql {
             1180 => Cause::CommitUnknown,
             // MySQL has no SET STATEMENT
             1064 => Cause::NotUnderstood,
-            // NULL, no default, too long, out of range, not of the type; a key that is too long; CHECK; foreign keys; a
-            // view's CHECK OPTION; what a trigger signalled
-            1048 | 1364 | 1406 | 1264 | 1265 | 1292 | 1366 | 1367 | 1690 | 1071 | 3819 | 4025
-            | 1216 | 1217 | 1451 | 1452 | 1369 | 1644 => Cause::Record,
+            // NULL, no default, too long, out of range, not of the type; a text that the column's character set does not have, as
+            // a write, an operation or a function says it; a key that is too long; CHECK; foreign keys; a view's CHECK OPTION;
+            // what a trigger signalled
+            1048 | 1364 | 1406 | 1264 | 1265 | 1292 | 1366 | 1367 | 1690 | 1267 | 1270 | 1271
+            | 1300 | 3854 | 1071 | 3819 | 4025 | 1216 | 1217 | 1451 | 1452 | 1369 | 1644 => {
+                Cause::Record
+            }
             _ => Cause::Other,
         }
     }
@@ -136,8 +139,10 @@ impl Driver<Self> for MySql {
             1044, 1045, 1142, 1143, 1227, 1698, 1040, 1203, 1226, 1049, 1054, 1064, 1146, 1114,
             1021, 1041, 1290, 1792, 1836, 1047, 1053, 1180, 1205, 1213, 1317, 1927, 1969, 3024,
         ];
-        // NULL refused, no default, too long, out of range, CHECK, foreign key.
-        const COLUMNS: &[u16] = &[1048, 1364, 1406, 1264, 3819, 4025, 1451, 1452];
+        // NULL refused, no default, too long, out of range, collations that do not mix, CHECK, foreign key.
+        const COLUMNS: &[u16] = &[
+            1048, 1364, 1406, 1264, 1267, 1270, 1271, 3819, 4025, 1451, 1452,
+        ];
         SURROUNDINGS.contains(&number(error)) || COLUMNS.contains(&number(error))
     }
 

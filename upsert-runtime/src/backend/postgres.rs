@@ -112,6 +112,8 @@ impl Driver<Self> for Postgres {
             Some("40001") => Cause::Serialization,
             Some("55P03") => Cause::LockTimeout,
             Some("25P01" | "25P02") => Cause::TransactionGone,
+            // the prepared statement does not exist
+            Some("26000") => Cause::StatementLost,
             // the server shuts down or the session is ended; a session was idle for too long
             Some("57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25P04") => {
                 Cause::ConnectionLost
@@ -162,6 +164,18 @@ impl Driver<Self> for Postgres {
     const MOST_VALUES: usize = 65_535;
 
     const VALUES: &'static str = "VALUES ";
+
+    // Nondeterministic collations: https://www.postgresql.org/docs/current/collation.html#COLLATION-NONDETERMINISTIC
+    fn unfoldable(from: &str, columns: &[&str]) -> Option<String> {
+        let literal = |text: &str| format!("'{}'", text.replace('\'', "''"));
+        let table = literal(from.trim_start_matches(" FROM "));
+        let unquoted = |name: &&str| format!("(parse_ident({}))[1]", literal(name));
+        let columns = columns.iter().map(unquoted).collect::<Vec<_>>().join(", ");
+        Some(format!(
+            "SELECT 1 FROM pg_attribute JOIN pg_collation ON pg_collation.oid = attcollation \
+             WHERE attrelid = {table}::regclass AND attname IN ({columns}) AND NOT collisdeterministic"
+        ))
+    }
 
     fn parked(type_name: &str, id: &str) -> Option<String> {
         match type_name {

@@ -122,12 +122,28 @@ impl Driver<Self> for Sqlite {
 
     const VALUES: &'static str = "VALUES ";
 
+    // RTRIM, NOCASE and BINARY: what the column's collation calls equal shows which it is.
+    fn folded(type_name: &str, expression: &str) -> Option<String> {
+        (type_name == "TEXT").then(|| {
+            format!(
+                "CASE WHEN {expression} = {expression} || ' ' THEN rtrim({expression}) \
+                 WHEN {expression} = upper({expression}) AND {expression} = lower({expression}) THEN lower({expression}) \
+                 ELSE {expression} END"
+            )
+        })
+    }
+
     fn parked(type_name: &str, id: &str) -> Option<String> {
         match type_name {
             "TEXT" => Some(format!("'upsert parked ' || {id}")),
             "INTEGER" => Some(format!("-1 - {id}")),
             _ => None,
         }
+    }
+
+    // A list of VALUES alone would have no collation.
+    fn row_list() -> (&'static str, &'static str, &'static str) {
+        ("{typed} UNION ALL VALUES (", "), (", ")")
     }
 
     // sqlx shows an argument in no other way than this one.

@@ -191,6 +191,8 @@ impl<'f, M: LockedUpsert> Engine<'_, 'f, M> {
             patience: DB::Driver::REFUSALS - 1,
             row_by_row: false,
         }];
+        // Sets that lost a member: what is left of them is planned again, when the others are written.
+        let mut undone = Vec::new();
         while let Some(mut batch) = batches.pop() {
             let (attempt, culprit) = Box::pin(self.attempt(place, &batch)).await;
             let error = match attempt {
@@ -205,7 +207,8 @@ impl<'f, M: LockedUpsert> Engine<'_, 'f, M> {
                         return Err(moved::<M>());
                     }
                     batches.push(batch);
-                    return self.plan_again(batches).await;
+                    batches.append(&mut undone);
+                    return self.follow(batches).await;
                 }
                 Err(error) if !error.is_about_record() => return Err(error),
                 Err(_) if batch.is_witness() => continue,
@@ -223,8 +226,7 @@ impl<'f, M: LockedUpsert> Engine<'_, 'f, M> {
                             .retain(|member| member.record != record);
                     }
                     if is_set {
-                        batches.push(batch);
-                        return self.plan_again(batches).await;
+                        undone.push(batch);
                     }
                 }
                 [_] => {
@@ -249,7 +251,10 @@ impl<'f, M: LockedUpsert> Engine<'_, 'f, M> {
             }
         }
         self.tell_progress();
-        Ok(())
+        if undone.is_empty() {
+            return Ok(());
+        }
+        self.plan_again(undone)
     }
 
     async fn attempt<DB: Backend>(
@@ -279,8 +284,8 @@ impl<'f, M: LockedUpsert> Engine<'_, 'f, M> {
         (result, chunk.culprit)
     }
 
-    /// Makes the plan again and puts what is not written yet in its place in it.
-    async fn plan_again(&mut self, batches: Vec<Batch<M::New>>) -> Result<(), Error> {
+    /// Plans again after others have moved rows.
+    async fn follow(&mut self, batches: Vec<Batch<M::New>>) -> Result<(), Error> {
         self.moves += 1;
         if self.moves > MOST_MOVES {
             return Err(moved::<M>());
@@ -288,6 +293,11 @@ impl<'f, M: LockedUpsert> Engine<'_, 'f, M> {
         if self.moves > 1 {
             rt::sleep(Retry::short_pause()).await;
         }
+        self.plan_again(batches)
+    }
+
+    /// Makes the plan again and puts what is not written yet in its place in it.
+    fn plan_again(&mut self, batches: Vec<Batch<M::New>>) -> Result<(), Error> {
         self.make_plan();
         let waiting = mem::take(&mut self.waiting);
         let units = batches.into_iter().flat_map(|batch| batch.units);

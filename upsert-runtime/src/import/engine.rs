@@ -1,6 +1,6 @@
 //! The course of an import: read all keys, make the plan, write chunk by chunk, plan again where others moved rows.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use crate::backend::Backend;
 use crate::error::Error;
@@ -29,8 +29,6 @@ pub(crate) struct Engine<'e, 'f, M: LockedUpsert> {
     rules: Rules,
     /// How many rows could be missing.
     pub(super) candidates: u64,
-    /// The missing rows of the plan that was guarded: no later plan deletes others.
-    pub(super) first_missing: HashSet<u32>,
     pub(super) kept: Vec<Kept<M>>,
     pub(super) ready: Vec<Unit<M::New>>,
     /// Records of sets that are not complete, by the set.
@@ -64,7 +62,6 @@ impl<'e, 'f, M: LockedUpsert> Engine<'e, 'f, M> {
             report: Report::default(),
             rules,
             candidates: 0,
-            first_missing: HashSet::new(),
             kept: Vec::new(),
             ready: Vec::new(),
             waiting: HashMap::new(),

@@ -27,6 +27,8 @@ pub(crate) struct Learned {
     errors: HashMap<u32, Error>,
     /// For each record, a hash of its keys; 0 for an error of the source.
     hashes: Vec<u64>,
+    /// Whether it is known that keys can be compared.
+    has_checked: bool,
 }
 
 impl Learned {
@@ -91,11 +93,15 @@ impl<'f, M: LockedUpsert> Engine<'_, 'f, M> {
             let mut work = LookUp::<M> {
                 world: &mut self.world,
                 folded: &self.folded,
+                checks: !self.learned.has_checked,
                 records: &records,
             };
             let retry = self.options.retry;
             let error = match place.run(retry, self.options.wait, &mut work).await {
-                Ok(()) => continue,
+                Ok(()) => {
+                    self.learned.has_checked = true;
+                    continue;
+                }
                 Err(error) if !error.is_about_record() => return Err(error),
                 Err(error) => error,
             };
@@ -128,6 +134,7 @@ impl Learned {
 struct LookUp<'i, M: LockedUpsert> {
     world: &'i mut World,
     folded: &'i [usize],
+    checks: bool,
     records: &'i [(u32, Arc<M::New>)],
 }
 
@@ -141,6 +148,9 @@ impl<DB: Backend, M: Stored<DB>> Work<DB> for LookUp<'_, M> {
     async fn once(&mut self, session: &mut Session<'_, DB>) -> Result<(), Error> {
         let records: Vec<&M::New> = self.records.iter().map(|(_, new)| &**new).collect();
         let keys = &mut self.world.keys;
+        if self.checks {
+            read::check::<DB, M>(session, keys).await?;
+        }
         let values = read::values::<DB, M>(session, keys, self.folded, &records).await?;
         let width = keys.width();
         for ((record, _), values) in self.records.iter().zip(&values) {

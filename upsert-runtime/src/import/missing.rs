@@ -59,7 +59,14 @@ impl<M: LockedUpsert> Engine<'_, '_, M> {
                 candidates: self.candidates,
             });
         }
-        self.first_missing = self.plan.missing.iter().copied().collect();
+        // No later plan deletes rows that were not guarded.
+        for (row, state) in self.world.rows.states.iter_mut().enumerate() {
+            let is_missing =
+                u32::try_from(row).is_ok_and(|row| self.plan.missing.binary_search(&row).is_ok());
+            if *state == RowState::Candidate && !is_missing {
+                *state = RowState::Here;
+            }
+        }
         Ok(())
     }
 
@@ -71,11 +78,8 @@ impl<M: LockedUpsert> Engine<'_, '_, M> {
     where
         M: Stored<DB>,
     {
-        let states = &self.world.rows.states;
-        let left = self.plan.missing.iter().copied().filter(|row| {
-            states[*row as usize] == RowState::Candidate && self.first_missing.contains(row)
-        });
-        let left: HashSet<u32> = left.collect();
+        let is_left = |row: &u32| self.world.rows.states[*row as usize] == RowState::Candidate;
+        let left: HashSet<u32> = self.plan.missing.iter().copied().filter(is_left).collect();
         if left.is_empty() || !self.deletes_missing() || !self.report.failed.is_empty() {
             return Ok(());
         }
@@ -209,8 +213,9 @@ impl<DB: Backend, M: Stored<DB>> Work<DB> for Delete<'_, '_, M> {
         let locked = read::lock::<DB, M>(session, keys, self.folded, self.rows).await?;
         let mut doomed = Vec::new();
         for read in locked {
-            let (_, is_news) = self.world.see(&read.id, &read.values);
-            if !is_news && is_candidate(&read.row, self.scope) {
+            let (row, _) = self.world.see(&read.id, &read.values);
+            let is_left = self.world.rows.states[row as usize] == RowState::Candidate;
+            if is_left && is_candidate(&read.row, self.scope) {
                 doomed.push(read.row);
             }
         }

@@ -72,16 +72,37 @@ pub(crate) async fn find<DB: Backend, M: Stored<DB>>(
                 }
             }
             if !is_wanted {
-                return Err(Error::Unsupported {
-                    model: Some(M::MODEL.name),
-                    option: "an import by a key that it compares otherwise than byte for byte (citext, NOCASE)",
-                    database: DB::Driver::TITLE,
-                });
+                return Err(compared_otherwise::<DB, M>());
             }
             found.insert(read.id.clone(), read);
         }
     }
     Ok(found.into_values().collect())
+}
+
+/// Fails if keys cannot be compared here as the database compares them.
+pub(crate) async fn check<DB: Backend, M: Stored<DB>>(
+    session: &mut Session<'_, DB>,
+    keys: &Keys,
+) -> Result<(), Error> {
+    let at = Step::new(Some(M::MODEL.name), Operation::LookUpMany);
+    let Some(many) = statement::unfoldable::<DB, M>(&keys.columns) else {
+        return Ok(());
+    };
+    let rows = send(session, many).await;
+    let rows = rows.map_err(|source| Error::of::<DB>(at, source))?;
+    if rows.is_empty() {
+        return Ok(());
+    }
+    Err(compared_otherwise::<DB, M>())
+}
+
+fn compared_otherwise<DB: Backend, M: Stored<DB>>() -> Error {
+    Error::Unsupported {
+        model: Some(M::MODEL.name),
+        option: "an import by a key whose collation calls different texts equal",
+        database: DB::Driver::TITLE,
+    }
 }
 
 /// The numbers of these records' keys.

@@ -15,7 +15,7 @@ use crate::statement::{owned, placeholder};
 mod select;
 mod store;
 
-pub(crate) use self::select::{find, fold, lock, page};
+pub(crate) use self::select::{find, fold, lock, page, unfoldable};
 pub(crate) use self::store::{delete, insert, park, update};
 
 /// A statement, and whether it is kept prepared.

@@ -26,7 +26,7 @@ pub(crate) enum RowState {
     Here,
     /// Deleted, or without the keys that it was known by.
     Gone,
-    /// It was there at the start, and is to be deleted if no record is this row.
+    /// It was there at the start with these keys, and is to be deleted if no record is this row.
     Candidate,
     /// Created by this import; its id was not read.
     Created,
@@ -117,6 +117,7 @@ impl World {
                 self.rows.states[row as usize] == RowState::Gone || self.row(row) != values;
             if is_news {
                 self.write(row, values);
+                self.rows.states[row as usize] = RowState::Here;
             }
             return (row, is_news);
         }
@@ -155,9 +156,6 @@ impl World {
         self.release(row);
         let width = self.keys.width();
         self.rows.keys[row as usize * width..][..width].copy_from_slice(values);
-        if self.rows.states[row as usize] == RowState::Gone {
-            self.rows.states[row as usize] = RowState::Here;
-        }
         self.hold(row, values);
     }
 

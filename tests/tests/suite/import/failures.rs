@@ -10,7 +10,7 @@ tests![
     bad_records_are_found_among_good_ones,
     all_records_are_bad,
     a_bad_record_in_a_set,
-    a_cycle_that_cannot_be_parked,
+    cycles_that_cannot_be_parked,
     a_value_that_cannot_be_sent on ["postgres"],
     two_rows_for_a_key,
     a_row_of_another_record,
@@ -19,7 +19,9 @@ tests![
     a_row_that_stays_locked,
     a_server_that_is_gone on ["postgres", "mysql"],
     errors_show_no_value,
-    a_key_that_the_database_compares_in_its_own_way on ["sqlite"],
+    a_collation_of_which_nothing_is_known on ["postgres"],
+    a_column_that_ignores_case_and_a_field_that_does_not on ["postgres"],
+    a_text_that_the_column_cannot_hold on ["mysql"],
 ];
 
 fn numbered(n: usize) -> NewTaxonomy {
@@ -105,39 +107,32 @@ async fn a_bad_record_in_a_set(db: Db) {
     );
 }
 
-async fn a_cycle_that_cannot_be_parked(db: Db) {
+async fn cycles_that_cannot_be_parked(db: Db) {
+    let db = db.locally().await;
     // No passing value fits.
     db.run(&TAXONOMY.replace(
         "slug {text} NOT NULL UNIQUE",
         "slug {text} NOT NULL UNIQUE CHECK (slug NOT LIKE 'upsert%')",
     ))
     .await;
-    Taxonomy::import((0..4).map(numbered))
+    Taxonomy::import((0..302).map(numbered))
         .run(&db.pool)
         .await
         .expect("rows");
-    let records = (0..4).map(|n| NewTaxonomy {
-        slug: match n {
-            0 | 1 => format!("s{}", 1 - n),
-            _ => format!("s{n}"),
-        },
+    // A hundred and fifty pairs that exchange their slugs, and two that do not.
+    let records = (0..302).map(|n| NewTaxonomy {
+        slug: format!("s{}", if n < 300 { n ^ 1 } else { n }),
         ..numbered(n).named("changed")
     });
     let report = Taxonomy::import(records)
         .run(&db.pool)
         .await
         .expect("an import");
-    assert_eq!(
-        (report.updated, indexes(&report)),
-        (2, vec![0, 1]),
-        "{report}"
-    );
+    assert_eq!(report.updated, 2, "{report}");
+    assert_eq!(indexes(&report), (0..300).collect::<Vec<_>>());
     for failure in &report.failed {
-        assert!(
-            matches!(failure.error, Error::Conflict { .. }),
-            "{}",
-            failure.error
-        );
+        let error = &failure.error;
+        assert!(matches!(error, Error::Conflict { .. }), "{error}");
     }
 }
 
@@ -304,17 +299,70 @@ async fn errors_show_no_value(db: Db) {
     }
 }
 
-async fn a_key_that_the_database_compares_in_its_own_way(db: Db) {
+async fn a_collation_of_which_nothing_is_known(db: Db) {
+    db.run("CREATE COLLATION ignoring_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false)")
+        .await;
     db.run(&TAXONOMY.replace(
         "slug {text} NOT NULL UNIQUE",
-        "slug {text} COLLATE NOCASE NOT NULL",
+        "slug {text} COLLATE ignoring_case NOT NULL UNIQUE",
     ))
     .await;
-    db.run("INSERT INTO taxonomy (slug, name, uses, source) VALUES ('S1', 'x', 0, 'x')")
+    let records = [numbered(1), record(None, "S1"), numbered(2)];
+    let import = Taxonomy::import(records).chunk_size(1);
+    let error = import.run(&db.pool).await.unwrap_err();
+    let Error::Stopped { source, .. } = &error else {
+        panic!("{error}");
+    };
+    assert!(matches!(**source, Error::Unsupported { .. }), "{source}");
+    assert!(error.to_string().contains("collation"), "{error}");
+    assert_eq!(db.number("SELECT count(*) FROM taxonomy").await, 0);
+}
+
+async fn a_column_that_ignores_case_and_a_field_that_does_not(db: Db) {
+    db.run("CREATE EXTENSION citext").await;
+    db.run(&TAXONOMY.replace("slug {text}", "slug citext"))
         .await;
-    let error = Taxonomy::import((0..3).map(numbered))
-        .run(&db.pool)
-        .await
-        .unwrap_err();
-    assert!(error.to_string().contains("byte for byte"), "{error}");
+    let import = Taxonomy::import((0..4).map(numbered));
+    import.run(&db.pool).await.expect("rows");
+    let mut records: Vec<_> = (0..6).map(numbered).collect();
+    records[1].name = "changed".into();
+    records[4].slug = "S0".into();
+    let report = Taxonomy::import(records).run(&db.pool).await;
+    let report = report.expect("an import");
+    assert_eq!(
+        (report.created, report.updated, indexes(&report)),
+        (1, 1, vec![4]),
+        "{report}"
+    );
+    let error = &report.failed[0].error;
+    assert!(matches!(error, Error::Conflict { .. }), "{error}");
+}
+
+/// Texts that the columns' character sets do not have: in a key, in another column, in one that is updated.
+async fn a_text_that_the_column_cannot_hold(db: Db) {
+    let table = TAXONOMY.replace(
+        "slug {text}",
+        "slug varchar(190) CHARACTER SET utf8mb3 COLLATE utf8mb3_general_ci",
+    );
+    let table = table.replace("name {text}", "name varchar(190) CHARACTER SET latin1");
+    db.run(&table).await;
+    let mut records: Vec<_> = (0..10).map(numbered).collect();
+    records[3].slug = "a\u{1f600}".into();
+    records[6].name = "b\u{1f600}".into();
+    for atomic in [false, true] {
+        let import = Taxonomy::import(records.clone()).atomic(atomic);
+        let report = import.run(&db.pool).await.expect("an import");
+        assert_eq!(indexes(&report), [3, 6], "{report}");
+        let error = format!("{:?}", report.failed);
+        assert!(!error.contains('\u{1f600}'), "{error}");
+    }
+    records[8].name = "c\u{1f600}".into();
+    records[9].name = "changed".into();
+    let report = Taxonomy::import(records).run(&db.pool).await;
+    let report = report.expect("an import");
+    assert_eq!(
+        (report.updated, indexes(&report)),
+        (1, vec![3, 6, 8]),
+        "{report}"
+    );
 }

@@ -15,7 +15,9 @@ tests![
     one_that_is_referenced_stays,
     one_that_leaves_the_scope_meanwhile_stays on ["postgres", "mysql"],
     one_that_gets_another_key_meanwhile_stays on ["postgres", "mysql"],
+    one_that_changes_beside_one_that_is_referenced_stays on ["postgres", "mysql"],
     one_that_leaves_the_scope_meanwhile_keeps_its_key on ["postgres", "mysql"],
+    one_that_was_not_missing_at_the_start_keeps_its_key on ["postgres", "mysql"],
     one_gives_its_key_away,
     one_that_is_referenced_keeps_its_key,
 ];
@@ -144,13 +146,22 @@ async fn one_that_is_referenced_stays(db: Db) {
 
 /// An import that lacks the last of twenty rows, which another transaction changes before the import can lock it.
 async fn deleted_after(db: &Db, change: &'static str) -> u64 {
-    after(db, change, (0..19).map(numbered).collect())
-        .await
-        .deleted
+    let report = after(db, change, (0..19).map(numbered).collect()).await;
+    assert_eq!(report.missing, 1);
+    report.deleted
 }
 
 async fn after(db: &Db, change: &'static str, records: Vec<NewTaxonomy>) -> Report<Taxonomy> {
     with_rows(db, (0..20).map(numbered)).await;
+    changed_meanwhile(db, change, records, 0.1).await
+}
+
+async fn changed_meanwhile(
+    db: &Db,
+    change: &'static str,
+    records: Vec<NewTaxonomy>,
+    max_share: f64,
+) -> Report<Taxonomy> {
     let mut holder = upsert_runtime::begin(&db.pool)
         .await
         .expect("a transaction");
@@ -160,14 +171,43 @@ async fn after(db: &Db, change: &'static str, records: Vec<NewTaxonomy>) -> Repo
         .expect("a change");
     let pool = db.pool.clone();
     let waiter = tokio::spawn(async move {
-        let import = Taxonomy::import(records).missing(Missing::Delete);
+        let import = Taxonomy::import(records)
+            .missing(Missing::Delete)
+            .max_share(max_share);
         import.scope(|row| row.source == "remote").run(&pool).await
     });
     until_one_waits(db).await;
     holder.commit().await.expect("a commit");
-    let report = waiter.await.expect("no panic").expect("an import");
-    assert_eq!(report.missing, 1);
-    report
+    waiter.await.expect("no panic").expect("an import")
+}
+
+/// The row that changes is deleted by the statement that the other one has refused, and is looked at once more then.
+async fn one_that_changes_beside_one_that_is_referenced_stays(db: Db) {
+    let rows = with_rows(&db, (0..20).map(numbered)).await;
+    db.run(CHILD).await;
+    db.run(&format!("INSERT INTO child VALUES ({})", rows[18].id))
+        .await;
+    let change = "UPDATE taxonomy SET remote_id = 'other' WHERE slug = 's19'";
+    let records = (0..18).map(numbered).collect();
+    let report = changed_meanwhile(&db, change, records, 0.1).await;
+    assert_eq!((report.missing, report.deleted), (2, 0), "{report}");
+    assert_eq!(slugs(&db).await.len(), 20);
+}
+
+async fn one_that_was_not_missing_at_the_start_keeps_its_key(db: Db) {
+    with_rows(&db, (0..2).map(numbered)).await;
+    // The second takes the slug of the first, which gets another one, and is another thing when the import comes to it.
+    let mut records: Vec<_> = (0..2).map(numbered).collect();
+    records[0].slug = "new".into();
+    records[1].slug = "s0".into();
+    let change = "UPDATE taxonomy SET remote_id = 'other' WHERE slug = 's0'";
+    let report = changed_meanwhile(&db, change, records, 0.0).await;
+    assert_eq!(
+        (report.missing, report.deleted, report.failed.len()),
+        (0, 0, 1),
+        "{report}"
+    );
+    assert_eq!(slugs(&db).await, ["s0", "s1", "new"]);
 }
 
 async fn one_that_leaves_the_scope_meanwhile_keeps_its_key(db: Db) {
@@ -175,7 +215,8 @@ async fn one_that_leaves_the_scope_meanwhile_keeps_its_key(db: Db) {
     let mut records: Vec<_> = (0..19).map(numbered).collect();
     records[3].slug = "s19".into();
     let report = after(&db, change, records).await;
-    assert_eq!((report.deleted, report.failed.len()), (0, 1), "{report}");
+    let counts = (report.missing, report.deleted, report.failed.len());
+    assert_eq!(counts, (1, 0, 1), "{report}");
     assert!(matches!(report.failed[0].error, Error::Conflict { .. }));
     assert_eq!(slugs(&db).await.len(), 20);
 }

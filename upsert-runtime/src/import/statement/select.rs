@@ -102,26 +102,38 @@ pub(crate) fn fold<DB: Backend, M: Stored<DB>>(
 ) -> sqlx::Result<Many<DB>> {
     let Sql { from, names, .. } = DB::Driver::sql(M::MODEL);
     let mut text = "SELECT upsert_n".to_owned();
-    let mut values = "SELECT 0 AS upsert_n".to_owned();
+    // What gives the values the columns' own collations.
+    let mut typed = "SELECT 0 AS upsert_n".to_owned();
     for (place, &column) in folded.iter().enumerate() {
         let value = format!("upsert_k{place}");
         let fold = DB::Driver::folded(&type_name::<DB, M>(column), &value);
         let _ = write!(text, ", {}", fold.as_ref().unwrap_or(&value));
-        let _ = write!(values, ", {} AS {value}", names[column]);
+        let _ = write!(typed, ", {} AS {value}", names[column]);
     }
-    // The first SELECT gives the values the columns' own collation.
-    let _ = write!(text, " FROM ({values}{from} WHERE FALSE");
+    let _ = write!(typed, "{from} WHERE FALSE");
+    let (before, between, after) = DB::Driver::row_list();
+    let _ = write!(text, " FROM ({}", before.replace("{typed}", &typed));
     let mut arguments = DB::Arguments::default();
     for (row, new) in records.iter().enumerate() {
-        let _ = write!(text, " UNION ALL SELECT {row}");
+        text.push_str(if row > 0 { between } else { "" });
+        let _ = write!(text, "{row}");
         for &column in folded {
             text.push_str(", ");
             bind_new::<DB, M>(new, column, &mut arguments)?;
             placeholder::<DB>(&arguments, &mut text);
         }
     }
+    text.push_str(after);
     text.push_str(") upsert_values");
     Ok(Many::planned(text, arguments))
+}
+
+/// Selects a row if one of the keys compares in a way that nobody knows here; `None` where that cannot be asked.
+pub(crate) fn unfoldable<DB: Backend, M: Stored<DB>>(columns: &[usize]) -> Option<Many<DB>> {
+    let Sql { from, names, .. } = DB::Driver::sql(M::MODEL);
+    let columns: Vec<&str> = columns.iter().map(|&column| names[column]).collect();
+    let text = DB::Driver::unfoldable(from, &columns)?;
+    Some(Many::planned(text, DB::Arguments::default()))
 }
 
 /// `SELECT … FROM "taxonomy" WHERE "id" = ANY($1::INT8[]) ORDER BY "id" FOR NO KEY UPDATE`
