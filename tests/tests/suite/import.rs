@@ -10,6 +10,7 @@ mod property;
 mod statements;
 mod things;
 mod together;
+mod types;
 
 pub(super) fn add(suite: &mut upsert_tests::Suite<crate::Sqlx>) {
     beside::add(suite);
@@ -20,4 +21,5 @@ pub(super) fn add(suite: &mut upsert_tests::Suite<crate::Sqlx>) {
     property::add(suite);
     statements::add(suite);
     together::add(suite);
+    types::add(suite);
 }

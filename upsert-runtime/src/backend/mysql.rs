@@ -177,9 +177,13 @@ impl Driver<Self> for MySql {
     fn parked(type_name: &str, id: &str) -> Option<String> {
         match type_name {
             "VARCHAR" | "TEXT" | "CHAR" => Some(format!("CONCAT('upsert parked ', {id})")),
-            _ if type_name.contains("INT") && !type_name.contains("UNSIGNED") => {
-                Some(format!("-1 - {id}"))
+            // UUIDs are sixteen bytes.
+            "BINARY" | "VARBINARY" | "BLOB" => {
+                Some(format!("UNHEX(MD5(CONCAT('upsert parked ', {id})))"))
             }
+            "INT UNSIGNED" => Some(format!("4294967295 - {id}")),
+            "BIGINT UNSIGNED" => Some(format!("18446744073709551615 - {id}")),
+            "TINYINT" | "SMALLINT" | "MEDIUMINT" | "INT" | "BIGINT" => Some(format!("-1 - {id}")),
             _ => None,
         }
     }

@@ -182,6 +182,9 @@ impl Driver<Self> for Postgres {
             "TEXT" | "VARCHAR" => Some(format!("'upsert parked ' || {id}::TEXT")),
             "INT2" | "INT4" | "INT8" => Some(format!("-1 - {id}")),
             "UUID" => Some("gen_random_uuid()".to_owned()),
+            "BYTEA" => Some(format!(
+                "decode(md5('upsert parked ' || {id}::TEXT), 'hex')"
+            )),
             _ => None,
         }
     }

@@ -137,6 +137,8 @@ impl Driver<Self> for Sqlite {
         match type_name {
             "TEXT" => Some(format!("'upsert parked ' || {id}")),
             "INTEGER" => Some(format!("-1 - {id}")),
+            // UUIDs are sixteen bytes.
+            "BLOB" => Some("randomblob(16)".to_owned()),
             _ => None,
         }
     }

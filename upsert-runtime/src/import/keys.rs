@@ -153,11 +153,16 @@ impl Keys {
             .collect()
     }
 
-    /// The first column of a look-up in which these values differ, as a place in the model.
-    pub(crate) fn differing(&self, lookup: usize, one: &[u32], other: &[u32]) -> Option<usize> {
+    /// The columns of a look-up in which these values differ, as places in the model.
+    pub(crate) fn differing(
+        &self,
+        lookup: usize,
+        one: &[u32],
+        other: &[u32],
+    ) -> impl Iterator<Item = usize> {
         let columns = self.lookups[lookup].iter();
-        let mut differing = columns.filter(|&&column| one[column] != other[column]);
-        differing.next().map(|&column| self.columns[column])
+        let differing = columns.filter(|&&column| one[column] != other[column]);
+        differing.map(|&column| self.columns[column])
     }
 }
 

@@ -16,7 +16,7 @@ mod select;
 mod store;
 
 pub(crate) use self::select::{find, fold, lock, page, unfoldable};
-pub(crate) use self::store::{delete, insert, park, update};
+pub(crate) use self::store::{delete, insert, park, parked_value, update};
 
 /// A statement, and whether it is kept prepared.
 pub(crate) struct Many<DB: Backend> {
@@ -70,7 +70,8 @@ fn array<DB: Backend>(type_name: &str, text: &mut String, arguments: &DB::Argume
 }
 
 fn type_name<DB: Backend, M: Stored<DB>>(column: usize) -> String {
-    M::row_column(column, TypeName)
+    // sqlx calls this type by a name that only people understand.
+    M::row_column(column, TypeName).replace("\"CHAR\"", "\"char\"")
 }
 
 /// Whether a column of many rows can be sent as an array: `unnest` flattens an array of arrays.

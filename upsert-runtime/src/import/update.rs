@@ -41,11 +41,18 @@ impl<M: LockedUpsert> Chunk<'_, '_, M> {
                 {
                     needs[needing].push(freeing);
                     let theirs = self.world.last_values(writes[freeing].record, Some(row));
-                    let column = self
-                        .world
-                        .keys
-                        .differing(lookup, self.world.row(row), &theirs);
-                    if let Some(column) = column {
+                    let row = self.world.row(row);
+                    let differing = self.world.keys.differing(lookup, row, &theirs);
+                    // What is parked must be written in the end.
+                    let columns: Vec<usize> = differing
+                        .filter(|column| writes[freeing].columns.contains(column))
+                        .collect();
+                    // The last one names; those before it often refer to another table.
+                    let parkable = columns
+                        .iter()
+                        .rev()
+                        .find(|&&column| statement::parked_value::<DB, M>(column).is_some());
+                    if let Some(&column) = parkable.or_else(|| columns.first()) {
                         freed.entry(column).or_default().push(freeing);
                     }
                 }

@@ -23,21 +23,24 @@ pub(crate) fn park<DB: Backend, M: Stored<DB>>(
     rows: &[&M],
     column: usize,
 ) -> sqlx::Result<Option<Many<DB>>> {
-    let Sql { update, names, .. } = DB::Driver::sql(M::MODEL);
-    let id = names[M::MODEL.id];
-    // NULL meets no unique index, no CHECK and no foreign key.
-    let parked = if M::row_column(column, IsOptional) {
-        Some("NULL".to_owned())
-    } else {
-        DB::Driver::parked(&type_name::<DB, M>(column), id)
-    };
-    let Some(parked) = parked else {
+    let Some(parked) = parked_value::<DB, M>(column) else {
         return Ok(None);
     };
+    let Sql { update, names, .. } = DB::Driver::sql(M::MODEL);
     let mut text = format!("{update}{} = {parked} WHERE ", names[column]);
     let mut arguments = DB::Arguments::default();
     id_in::<DB, M>(rows, &mut text, &mut arguments)?;
     Ok(Some(Many::planned(text, arguments)))
+}
+
+/// What a column is set to that gives its key away.
+pub(crate) fn parked_value<DB: Backend, M: Stored<DB>>(column: usize) -> Option<String> {
+    // NULL meets no unique index, no CHECK and no foreign key.
+    if M::row_column(column, IsOptional) {
+        return Some("NULL".to_owned());
+    }
+    let id = DB::Driver::sql(M::MODEL).names[M::MODEL.id];
+    DB::Driver::parked(&type_name::<DB, M>(column), id)
 }
 
 /// `INSERT INTO "taxonomy" (…) SELECT *, clock_timestamp() FROM unnest($1::TEXT[], …)`
