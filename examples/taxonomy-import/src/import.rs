@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt::{self, Display, Formatter};
 use std::io;
+use std::sync::OnceLock;
 use std::time::Instant;
 
 use anyhow::anyhow;
@@ -46,7 +47,8 @@ where
     let started = Instant::now();
     // It is read twice.
     let bar = progress_bar(source, 2)?;
-    let open = || tokio_stream::iter(Records::of(source, bar.clone()));
+    let unreadable = OnceLock::new();
+    let open = || tokio_stream::iter(Records::of(source, bar.clone(), &unreadable));
     let import = Taxonomy::import_from(open)
         .chunk_size(options.chunk_size)
         .missing(options.missing)
@@ -74,7 +76,17 @@ where
             let at = format!("stopped at {}", source.name);
             (Vec::new(), Err(told(&cause).context(at)))
         }
-        Err(error) => (Vec::new(), Err(anyhow!("{}: {error}", source.name))),
+        Err(error) => {
+            if let Error::Refused { missing, .. } = error {
+                report.missing = missing;
+            }
+            (Vec::new(), Err(anyhow!("{}: {error}", source.name)))
+        }
+    };
+    // The import takes what cannot be read for one bad record; what comes after it was not read.
+    let stopped = match unreadable.into_inner() {
+        Some(cause) => Err(anyhow!("{} {cause}", source.name)),
+        None => stopped,
     };
     Ok(Done {
         report,
@@ -114,14 +126,17 @@ fn tell_failures<M>(source: &Source, done: &upsert_runtime::Report<M>) {
 struct Records<'s> {
     lines: io::Result<Lines<'s>>,
     bar: ProgressBar,
+    /// Why the source cannot be read any further.
+    unreadable: &'s OnceLock<String>,
     is_over: bool,
 }
 
 impl<'s> Records<'s> {
-    fn of(source: &'s Source, bar: ProgressBar) -> Self {
+    fn of(source: &'s Source, bar: ProgressBar, unreadable: &'s OnceLock<String>) -> Self {
         Self {
             lines: source.open(),
             bar,
+            unreadable,
             is_over: false,
         }
     }
@@ -141,7 +156,9 @@ impl Iterator for Records<'_> {
                 Ok(line) => line?,
                 Err(error) => {
                     self.is_over = true;
-                    return Some(Err(BadLine(format!("cannot be read: {error}"))));
+                    let cause = format!("cannot be read: {error}");
+                    let cause = self.unreadable.get_or_init(|| cause);
+                    return Some(Err(BadLine(cause.clone())));
                 }
             };
             self.bar.inc(bytes);

@@ -29,7 +29,7 @@ use crate::source::Source;
 /// Import versions of a taxonomy: create what is new, update what differs, leave alone what does not.
 ///
 /// Exit status: 0 if every record was stored, 1 if some could not be read or stored, 2 if nothing could be done or the
-/// database was lost on the way.
+/// import stopped on the way.
 #[derive(Parser)]
 #[command(version)]
 struct Args {

@@ -486,6 +486,23 @@ fn without_one_of_the_files_nothing_is_imported() {
     }
 }
 
+/// A file that is opened, and whose first byte cannot be read.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_file_that_can_be_read_no_further_stops_the_import() {
+    let folder = Folder::new();
+    folder.write("a.jsonl", "{\"slug\":\"a\",\"name\":\"A\"}");
+    folder.write("b.jsonl", "{\"slug\":\"b\",\"name\":\"B\"}");
+    for way in [&["--missing", "delete"][..], &["--one-by-one"]] {
+        let files = ["a.jsonl", "/proc/self/mem", "b.jsonl"];
+        let run = folder.run(&[way, &files].concat()).status(2);
+        let stderr = run.stderr();
+        assert!(stderr.contains("/proc/self/mem cannot be read"), "{stderr}");
+        // What came before stays.
+        assert_eq!(folder.rows().len(), 1);
+    }
+}
+
 #[test]
 fn a_server_that_is_not_there_is_told_at_once_and_without_the_password() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
