@@ -17,6 +17,7 @@ use crate::upsert::Outcome;
 use crate::work::Work;
 
 mod chunk;
+mod contend;
 mod dispatch;
 mod engine;
 mod keys;

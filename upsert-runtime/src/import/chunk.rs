@@ -138,10 +138,13 @@ impl<M: LockedUpsert> Chunk<'_, '_, M> {
             read::find::<DB, M>(session, &mut self.world.keys, self.folded, &records).await?;
         let mut has_moved = false;
         let mut rows = Rows::new();
-        for read in found {
+        for read in found.rows {
             let (row, is_news) = self.world.see(&read.id, &read.values);
             has_moved |= is_news;
             rows.insert(row, read.row);
+        }
+        for (lookup, key) in found.ambiguous {
+            has_moved |= self.world.see_ambiguous(lookup, key);
         }
         for values in &values {
             for lookup in 0..self.world.keys.lookups() {

@@ -123,6 +123,9 @@ impl<'f, M: LockedUpsert> Engine<'_, 'f, M> {
                 claimed_by: M::MODEL.lookups[usize::from(claimed_by)].name,
             },
             Decision::Conflict { lookup } => conflict::<M>(usize::from(lookup)),
+            Decision::Ambiguous { lookup } => Error::Ambiguous {
+                at: looked_up::<M>(usize::from(lookup)),
+            },
         };
         self.world.records.states[record as usize] = State::Told;
         self.fail(record, error)?;
@@ -324,10 +327,14 @@ fn moved<M: LockedUpsert>() -> Error {
 
 /// Another row or record has the key.
 fn conflict<M: LockedUpsert>(lookup: usize) -> Error {
-    let lookup = M::MODEL.lookups[lookup].name;
     Error::Conflict {
-        at: Step::new(Some(M::MODEL.name), Operation::LookUp { lookup }),
+        at: looked_up::<M>(lookup),
         constraint: None,
         source: None,
     }
+}
+
+fn looked_up<M: LockedUpsert>(lookup: usize) -> Step {
+    let lookup = M::MODEL.lookups[lookup].name;
+    Step::new(Some(M::MODEL.name), Operation::LookUp { lookup })
 }

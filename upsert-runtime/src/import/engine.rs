@@ -43,6 +43,10 @@ impl<'e, 'f, M: LockedUpsert> Engine<'e, 'f, M> {
     where
         M: Stored<DB>,
     {
+        if options.dry_run {
+            // It is told of what is committed.
+            options.each = None;
+        }
         let keys = Keys::new(M::MODEL);
         let never = options.on_takeover == OnTakeover::Never;
         let lookups = M::MODEL.lookups;

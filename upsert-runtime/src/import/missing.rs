@@ -10,7 +10,7 @@ use crate::work::Work;
 
 use super::engine::Engine;
 use super::place::Place;
-use super::read::{self, Read};
+use super::read::{self, Raw};
 use super::statement;
 use super::world::{RowState, World};
 use super::{Missing, Scope};
@@ -27,15 +27,17 @@ impl<M: LockedUpsert> Engine<'_, '_, M> {
         let mut last = None;
         loop {
             let page = self.page(place, last.as_ref()).await?;
-            for read in &page {
-                if is_candidate(&read.row, &mut self.options.scope) {
-                    let (row, _) = self.world.see(&read.id, &read.values);
+            for raw in &page {
+                // Nothing is kept of the others.
+                if is_candidate(&raw.row, &mut self.options.scope) {
+                    let values = raw.values::<DB>(&mut self.world.keys, &self.folded)?;
+                    let (row, _) = self.world.see(&raw.id::<DB>()?, &values);
                     self.world.rows.states[row as usize] = RowState::Candidate;
                     self.candidates += 1;
                 }
             }
             match page.into_iter().last() {
-                Some(read) => last = Some(read.row),
+                Some(raw) => last = Some(raw.row),
                 None => return Ok(()),
             }
         }
@@ -87,10 +89,11 @@ impl<M: LockedUpsert> Engine<'_, '_, M> {
         loop {
             let page = self.page(place, last.as_ref()).await?;
             let mut batches = vec![Vec::new()];
-            for read in &page {
-                let (row, is_news) = self.world.see(&read.id, &read.values);
-                if left.contains(&row) && !is_news {
-                    batches[0].push(&read.row);
+            for raw in &page {
+                let id = raw.id::<DB>()?;
+                let row = self.world.row_of(&id);
+                if row.is_some_and(|row| left.contains(&row)) {
+                    batches[0].push(&raw.row);
                 }
             }
             while let Some(rows) = batches.pop() {
@@ -98,7 +101,7 @@ impl<M: LockedUpsert> Engine<'_, '_, M> {
                 batches.extend(halves.into_iter().flatten());
             }
             match page.into_iter().last() {
-                Some(read) => last = Some(read.row),
+                Some(raw) => last = Some(raw.row),
                 None => return Ok(()),
             }
         }
@@ -143,12 +146,11 @@ impl<M: LockedUpsert> Engine<'_, '_, M> {
         &mut self,
         place: &mut Place<'_, '_, DB>,
         after: Option<&M>,
-    ) -> Result<Vec<Read<M>>, Error>
+    ) -> Result<Vec<Raw<M, DB::Row>>, Error>
     where
         M: Stored<DB>,
     {
         let mut work = Page {
-            world: &mut self.world,
             folded: &self.folded,
             after,
             size: self.options.chunk_size,
@@ -171,22 +173,20 @@ pub(super) fn is_candidate<M: LockedUpsert>(row: &M, scope: &mut Option<Scope<'_
 
 /// A page of the table, as work.
 struct Page<'i, M> {
-    world: &'i mut World,
     folded: &'i [usize],
     after: Option<&'i M>,
     size: usize,
 }
 
 impl<DB: Backend, M: Stored<DB>> Work<DB> for Page<'_, M> {
-    type Output = Vec<Read<M>>;
+    type Output = Vec<Raw<M, DB::Row>>;
 
     fn model(&self) -> &'static Model {
         M::MODEL
     }
 
     async fn once(&mut self, session: &mut Session<'_, DB>) -> Result<Self::Output, Error> {
-        let keys = &mut self.world.keys;
-        read::page(session, keys, self.folded, self.after, self.size).await
+        read::page(session, self.folded, self.after, self.size).await
     }
 }
 

@@ -1,10 +1,9 @@
 //! Which record is which row, judged over the whole import. Numbers alone: no database.
 
-use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use super::keys::NONE;
-use super::sets::{Need, Sets};
+use super::sets::Sets;
 use super::world::{RowState, State, World};
 
 /// What is to become of a record.
@@ -19,6 +18,10 @@ pub(crate) enum Decision {
     },
     /// Another row or record has the key of this look-up.
     Conflict {
+        lookup: u8,
+    },
+    /// More than one row has the key of this look-up.
+    Ambiguous {
         lookup: u8,
     },
     Row {
@@ -53,16 +56,13 @@ pub(crate) struct Plan {
     pub(crate) missing: Vec<u32>,
 }
 
-/// How well a claim to a key stands: by possession, not failed before, by the earlier look-up, by the later record.
-type Rank = (bool, bool, Reverse<u8>, u32);
-
 /// A plan in the making.
-struct Draft<'p> {
-    world: &'p mut World,
+pub(super) struct Draft<'p> {
+    pub(super) world: &'p mut World,
     rules: &'p Rules,
-    decisions: Vec<Option<Decision>>,
+    pub(super) decisions: Vec<Option<Decision>>,
     /// For each row, the record that owns it.
-    owner: Vec<u32>,
+    pub(super) owner: Vec<u32>,
 }
 
 /// Makes the plan. Decisions on records that are not open any more count for nothing, but their claims do.
@@ -83,7 +83,10 @@ pub(crate) fn plan(world: &mut World, rules: &Rules) -> Plan {
         decision.get_or_insert(Decision::Create);
     }
     let missing = draft.missing();
-    let gives_away = rules.delete_missing && !draft.decisions.contains(&Some(Decision::NoKey));
+    let is_unknown = |decision: &Option<Decision>| {
+        matches!(decision, Some(Decision::NoKey | Decision::Ambiguous { .. }))
+    };
+    let gives_away = rules.delete_missing && !draft.decisions.iter().any(is_unknown);
     let needs = draft.contend(if gives_away { &missing } else { &[] });
     draft.fail_who_needs_a_held_key(&needs);
     let Draft {
@@ -109,15 +112,15 @@ pub(crate) fn plan(world: &mut World, rules: &Rules) -> Plan {
 }
 
 impl Draft<'_> {
-    fn records(&self) -> impl DoubleEndedIterator<Item = u32> + use<> {
+    pub(super) fn records(&self) -> impl DoubleEndedIterator<Item = u32> + use<> {
         (0..self.decisions.len()).map(number)
     }
 
-    fn state(&self, record: u32) -> State {
+    pub(super) fn state(&self, record: u32) -> State {
         self.world.records.states[record as usize]
     }
 
-    fn decide(&mut self, record: u32, decision: Decision) {
+    pub(super) fn decide(&mut self, record: u32, decision: Decision) {
         self.decisions[record as usize] = Some(decision);
     }
 
@@ -127,7 +130,7 @@ impl Draft<'_> {
         self.decide(record, Decision::Row { row, lookup });
     }
 
-    fn unowned(&self, row: u32) -> bool {
+    pub(super) fn unowned(&self, row: u32) -> bool {
         self.owner[row as usize] == NONE
     }
 
@@ -166,7 +169,9 @@ impl Draft<'_> {
         for record in self.records() {
             if self.decisions[record as usize].is_none() {
                 let key = self.world.record_key(record, 0);
-                if let Some(row) = self.world.holder(0, key)
+                if self.world.is_ambiguous(0, key) {
+                    self.decide(record, Decision::Ambiguous { lookup: 0 });
+                } else if let Some(row) = self.world.holder(0, key)
                     && self.unowned(row)
                 {
                     self.own(record, row, 0);
@@ -209,6 +214,13 @@ impl Draft<'_> {
             .map(|(key, records)| (key, free_row(self, key), records))
             .collect();
         for (key, row, records) in wanted {
+            if self.world.is_ambiguous(lookup, key) {
+                let lookup = small(lookup);
+                for record in records {
+                    self.decide(record, Decision::Ambiguous { lookup });
+                }
+                continue;
+            }
             let winner = match row {
                 None if *at(&mut has_owner, key, false) => None,
                 _ => self.last_with_earlier_key(&records, lookup),
@@ -249,84 +261,6 @@ impl Draft<'_> {
             states.filter(|(_, (state, owner))| **state == RowState::Candidate && **owner == NONE);
         missing.map(|(row, _)| number(row)).collect()
     }
-
-    /// Who gets a key that several want: who has it, then the owner by the earlier look-up, then the last. Gives who needs a
-    /// key that another row holds now.
-    fn contend(&mut self, given_away: &[u32]) -> Vec<Need> {
-        let mut failed = Vec::new();
-        let mut needs = Vec::new();
-        for lookup in 0..self.world.keys.lookups() {
-            let mut wants = Vec::new();
-            let mut best: Vec<Option<Rank>> = Vec::new();
-            for record in self.records() {
-                let (row, found_by) = match self.decisions[record as usize] {
-                    Some(Decision::Row { row, lookup }) => (Some(row), lookup),
-                    Some(Decision::Create) => (None, u8::MAX),
-                    _ => continue,
-                };
-                let last = self.world.last_values(record, row);
-                let key = self.world.keys.unique(lookup, &last);
-                if key == NONE {
-                    continue;
-                }
-                let holder = self.world.holder(lookup, key);
-                let has = row.is_some() && holder == row;
-                // What has failed by an earlier plan wins nothing by a later one.
-                let is_told = self.state(record) == State::Told;
-                let rank = (has, !is_told, Reverse(found_by), record);
-                let best = at(&mut best, key, None);
-                *best = (*best).max(Some(rank));
-                if self.state(record) == State::Open {
-                    wants.push((record, key, holder.filter(|_| !has)));
-                }
-            }
-            for (record, key, holder) in wants {
-                let is_best = at(&mut best, key, None).is_some_and(|best| best.3 == record);
-                let stays = |row| self.unowned(row) && given_away.binary_search(&row).is_err();
-                if !is_best || holder.is_some_and(stays) {
-                    failed.push((record, lookup));
-                } else if let Some(row) = holder {
-                    needs.push(Need {
-                        record,
-                        row,
-                        lookup: small(lookup),
-                    });
-                }
-            }
-        }
-        for (record, lookup) in failed {
-            // The first key that is lost is the one that is told.
-            if self.decisions[record as usize].is_some_and(Decision::is_settled) {
-                let lookup = small(lookup);
-                self.decide(record, Decision::Conflict { lookup });
-            }
-        }
-        needs
-    }
-
-    /// A record that fails leaves its row as it was, and with it the keys that others need.
-    fn fail_who_needs_a_held_key(&mut self, needs: &[Need]) {
-        let is_to_do = |draft: &Self, record: u32| {
-            draft.state(record) == State::Open
-                && draft.decisions[record as usize].is_some_and(Decision::is_settled)
-        };
-        let mut again = true;
-        while again {
-            again = false;
-            for &Need {
-                record,
-                row,
-                lookup,
-            } in needs
-            {
-                let owner = self.owner[row as usize];
-                if owner != NONE && !is_to_do(self, owner) && is_to_do(self, record) {
-                    self.decide(record, Decision::Conflict { lookup });
-                    again = true;
-                }
-            }
-        }
-    }
 }
 
 /// What becomes of a record whose key another one gets.
@@ -341,7 +275,7 @@ fn lost(lookup: usize, claimed_by: Option<usize>) -> Decision {
 }
 
 /// The place for a number, made if it is not there yet.
-fn at<T: Clone>(places: &mut Vec<T>, number: u32, empty: T) -> &mut T {
+pub(super) fn at<T: Clone>(places: &mut Vec<T>, number: u32, empty: T) -> &mut T {
     let place = number as usize;
     if places.len() <= place {
         places.resize(place + 1, empty);
@@ -353,6 +287,6 @@ fn number(place: usize) -> u32 {
     u32::try_from(place).unwrap_or(NONE)
 }
 
-fn small(lookup: usize) -> u8 {
+pub(super) fn small(lookup: usize) -> u8 {
     u8::try_from(lookup).unwrap_or(u8::MAX)
 }

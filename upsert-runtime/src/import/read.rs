@@ -18,6 +18,13 @@ pub(crate) struct Read<M> {
     pub(crate) values: Vec<u32>,
 }
 
+/// What records find.
+pub(crate) struct Found<M> {
+    pub(crate) rows: Vec<Read<M>>,
+    /// Look-ups and keys that more than one row has.
+    pub(crate) ambiguous: Vec<(usize, u32)>,
+}
+
 /// The rows that have a key of these records, by any look-up, without a lock. Blank keys are looked up too, unless they are NULL:
 /// they identify no record, but a unique index lets each in once.
 /// `values` are the numbers of each record's keys.
@@ -26,7 +33,7 @@ pub(crate) async fn find<DB: Backend, M: Stored<DB>>(
     keys: &mut Keys,
     folded: &[usize],
     records: &[(&M::New, &[u32])],
-) -> Result<Vec<Read<M>>, Error> {
+) -> Result<Found<M>, Error> {
     let at = Step::new(Some(M::MODEL.name), Operation::LookUpMany);
     let failed = |source| Error::of::<DB>(at, source);
     let values: usize = M::MODEL.lookups.iter().map(|key| key.columns.len()).sum();
@@ -37,6 +44,7 @@ pub(crate) async fn find<DB: Backend, M: Stored<DB>>(
         DB::Driver::MOST_VALUES / values.max(1)
     };
     let mut found: HashMap<Vec<u8>, Read<M>> = HashMap::new();
+    let mut ambiguous = Vec::new();
     for records in records.chunks(size.max(1)) {
         let mut by_lookup: Vec<Vec<&M::New>> = Vec::new();
         let mut wanted: Vec<HashMap<u32, bool>> = Vec::new();
@@ -55,7 +63,8 @@ pub(crate) async fn find<DB: Backend, M: Stored<DB>>(
         let Some(many) = statement::find::<DB, M>(&by_lookup, folded).map_err(failed)? else {
             continue;
         };
-        for read in rows(session, keys, folded, many, at).await? {
+        for row in rows(session, many, at).await? {
+            let read = row.numbered::<DB>(keys, folded)?;
             let mut is_wanted = false;
             for (lookup, wanted) in wanted.iter_mut().enumerate() {
                 let key = keys.unique(lookup, &read.values);
@@ -63,10 +72,7 @@ pub(crate) async fn find<DB: Backend, M: Stored<DB>>(
                     // An index may let more than one blank key in.
                     let is_usable = keys.usable(lookup, &read.values) != NONE;
                     if std::mem::replace(is_found, true) && is_usable {
-                        let lookup = M::MODEL.lookups[lookup].name;
-                        let operation = Operation::LookUp { lookup };
-                        let at = Step::new(Some(M::MODEL.name), operation);
-                        return Err(Error::Ambiguous { at });
+                        ambiguous.push((lookup, key));
                     }
                     is_wanted = true;
                 }
@@ -77,7 +83,10 @@ pub(crate) async fn find<DB: Backend, M: Stored<DB>>(
             found.insert(read.id.clone(), read);
         }
     }
-    Ok(found.into_values().collect())
+    Ok(Found {
+        rows: found.into_values().collect(),
+        ambiguous,
+    })
 }
 
 /// Fails if keys cannot be compared here as the database compares them.
@@ -141,32 +150,76 @@ pub(crate) async fn values<DB: Backend, M: Stored<DB>>(
     Ok(values)
 }
 
-/// The rows of a statement that selects the model's columns and then what is compared instead of the folded ones.
-pub(crate) async fn rows<DB: Backend, M: Stored<DB>>(
-    session: &mut Session<'_, DB>,
-    keys: &mut Keys,
-    folded: &[usize],
-    many: Many<DB>,
+/// A row as the database gave it.
+pub(crate) struct Raw<M, R> {
+    pub(crate) row: M,
+    selected: R,
     at: Step,
-) -> Result<Vec<Read<M>>, Error> {
-    let failed = |source| Error::of::<DB>(at, source);
-    let rows = send(session, many).await.map_err(failed)?;
-    let reads = rows.iter().map(|db_row| {
-        let row = M::decode(db_row)?;
-        let values = keys.of_row::<DB, M>(&row, |column| {
+}
+
+impl<M, R> Raw<M, R> {
+    /// The bytes of its id.
+    pub(crate) fn id<DB: Backend>(&self) -> Result<Vec<u8>, Error>
+    where
+        M: Stored<DB>,
+    {
+        let id = M::row_column(M::MODEL.id, Bytes(&self.row));
+        let id = id.map_err(|source| Error::of::<DB>(self.at, sqlx::Error::Encode(source)))?;
+        Ok(id.unwrap_or_default())
+    }
+
+    /// The numbers of its keys. What is compared instead of the folded columns was selected behind the model's columns.
+    pub(crate) fn values<DB: Backend<Row = R>>(
+        &self,
+        keys: &mut Keys,
+        folded: &[usize],
+    ) -> Result<Vec<u32>, Error>
+    where
+        M: Stored<DB>,
+    {
+        let values = keys.of_row::<DB, M>(&self.row, |column| {
             match folded.iter().position(|&folded| folded == column) {
-                Some(fold) => DB::Driver::selected_bytes(db_row, M::MODEL.columns.len() + fold),
+                Some(fold) => {
+                    DB::Driver::selected_bytes(&self.selected, M::MODEL.columns.len() + fold)
+                }
                 None => Ok(None),
             }
-        })?;
-        let id = M::row_column(M::MODEL.id, Bytes(&row)).map_err(sqlx::Error::Encode)?;
+        });
+        values.map_err(|source| Error::of::<DB>(self.at, source))
+    }
+
+    fn numbered<DB: Backend<Row = R>>(
+        self,
+        keys: &mut Keys,
+        folded: &[usize],
+    ) -> Result<Read<M>, Error>
+    where
+        M: Stored<DB>,
+    {
         Ok(Read {
-            row,
-            id: id.unwrap_or_default(),
-            values,
+            id: self.id::<DB>()?,
+            values: self.values::<DB>(keys, folded)?,
+            row: self.row,
         })
-    });
-    reads.collect::<sqlx::Result<_>>().map_err(failed)
+    }
+}
+
+async fn rows<DB: Backend, M: Stored<DB>>(
+    session: &mut Session<'_, DB>,
+    many: Many<DB>,
+    at: Step,
+) -> Result<Vec<Raw<M, DB::Row>>, Error> {
+    let failed = |source| Error::of::<DB>(at, source);
+    let rows = send(session, many).await.map_err(failed)?;
+    let raw = |selected| {
+        Ok(Raw {
+            row: M::decode(&selected)?,
+            selected,
+            at,
+        })
+    };
+    let rows = rows.into_iter().map(raw);
+    rows.collect::<sqlx::Result<_>>().map_err(failed)
 }
 
 async fn send<DB: Backend>(
@@ -189,7 +242,7 @@ pub(crate) async fn lock<DB: Backend, M: Stored<DB>>(
 ) -> Result<Vec<Read<M>>, Error> {
     let at = Step::new(Some(M::MODEL.name), Operation::Lock);
     let mut locked = Vec::with_capacity(known.len());
-    // Sorted here only where more than one statement is needed would be no order at all: the database sorts each.
+    // The database sorts. Where that takes more than one statement, the order holds in each of them.
     let size = if DB::Driver::ARRAYS {
         usize::MAX
     } else {
@@ -198,7 +251,9 @@ pub(crate) async fn lock<DB: Backend, M: Stored<DB>>(
     for known in known.chunks(size) {
         let many = statement::lock::<DB, M>(known, folded, session.locking)
             .map_err(|source| Error::of::<DB>(at, source))?;
-        locked.extend(rows::<DB, M>(session, keys, folded, many, at).await?);
+        for row in rows::<DB, M>(session, many, at).await? {
+            locked.push(row.numbered::<DB>(keys, folded)?);
+        }
     }
     Ok(locked)
 }
@@ -206,15 +261,14 @@ pub(crate) async fn lock<DB: Backend, M: Stored<DB>>(
 /// A page of the table, in the order of the ids.
 pub(crate) async fn page<DB: Backend, M: Stored<DB>>(
     session: &mut Session<'_, DB>,
-    keys: &mut Keys,
     folded: &[usize],
     after: Option<&M>,
     size: usize,
-) -> Result<Vec<Read<M>>, Error> {
+) -> Result<Vec<Raw<M, DB::Row>>, Error> {
     let at = Step::new(Some(M::MODEL.name), Operation::LookUpMany);
     let many = statement::page::<DB, M>(after, folded, size)
         .map_err(|source| Error::of::<DB>(at, source))?;
-    rows(session, keys, folded, many, at).await
+    rows(session, many, at).await
 }
 
 /// The names of columns.

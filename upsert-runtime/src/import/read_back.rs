@@ -62,7 +62,10 @@ impl<M: LockedUpsert> Chunk<'_, '_, M> {
             .map(|(member, values)| (&*member.new, &**values))
             .collect();
         if !records.is_empty() {
-            for read in read::find::<DB, M>(session, keys, folded, &records).await? {
+            for read in read::find::<DB, M>(session, keys, folded, &records)
+                .await?
+                .rows
+            {
                 let mut found = (0..lookups).filter_map(|lookup| {
                     let key = Some(keys.usable(lookup, &read.values)).filter(|&key| key != NONE);
                     by_key.get(&(lookup, key?))

@@ -1,6 +1,6 @@
 //! What an import knows of rows and records: their keys, as numbers, and what became of them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::keys::{Keys, NONE};
 
@@ -19,6 +19,8 @@ pub(crate) struct Rows {
     /// For each look-up and key, the row that has it.
     holders: Vec<Vec<u32>>,
     by_id: HashMap<Box<[u8]>, u32>,
+    /// Look-ups and keys that more than one row had when they were looked up: no unique index keeps them apart.
+    ambiguous: HashSet<(usize, u32)>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -83,6 +85,20 @@ impl World {
         row.filter(|&row| row != NONE)
     }
 
+    /// The row that has this id.
+    pub(crate) fn row_of(&self, id: &[u8]) -> Option<u32> {
+        self.rows.by_id.get(id).copied()
+    }
+
+    /// Notes that more than one row has this key. Says whether that is news.
+    pub(crate) fn see_ambiguous(&mut self, lookup: usize, key: u32) -> bool {
+        self.rows.ambiguous.insert((lookup, key))
+    }
+
+    pub(crate) fn is_ambiguous(&self, lookup: usize, key: u32) -> bool {
+        self.rows.ambiguous.contains(&(lookup, key))
+    }
+
     /// The key of a record by which it is looked up.
     pub(crate) fn record_key(&mut self, record: u32, lookup: usize) -> u32 {
         let width = self.keys.width();
@@ -95,6 +111,13 @@ impl World {
         let width = self.keys.width();
         let values = &self.rows.keys[row as usize * width..][..width];
         self.keys.usable(lookup, values)
+    }
+
+    /// Whether a row has this key, which a unique index would let no other row have.
+    pub(crate) fn has_key(&mut self, row: u32, lookup: usize, key: u32) -> bool {
+        let width = self.keys.width();
+        let values = &self.rows.keys[row as usize * width..][..width];
+        self.keys.unique(lookup, values) == key
     }
 
     /// The values with which a record leaves its row; its own, if it is created.
@@ -111,8 +134,7 @@ impl World {
 
     /// Notes a row as it was read. Gives its number, and whether that is news: a plan made before may be wrong then.
     pub(crate) fn see(&mut self, id: &[u8], values: &[u32]) -> (u32, bool) {
-        let known = self.rows.by_id.get(id).copied();
-        if let Some(row) = known.or_else(|| self.adopt(id, values)) {
+        if let Some(row) = self.row_of(id).or_else(|| self.adopt(id, values)) {
             let is_news =
                 self.rows.states[row as usize] == RowState::Gone || self.row(row) != values;
             if is_news {

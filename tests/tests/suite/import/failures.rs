@@ -1,6 +1,6 @@
 //! Records that cannot be stored, and imports that cannot go on.
 
-use upsert_runtime::{Error, LockedUpsert, OnFailure, Report, Wait};
+use upsert_runtime::{Error, LockedUpsert, Missing, OnFailure, Report, Wait};
 use upsert_tests::Target;
 
 use super::super::models::{NewTaxonomy, TAXONOMY, Taxonomy, Unclaimed, record, with_rows};
@@ -156,12 +156,37 @@ async fn a_value_that_cannot_be_sent(db: Db) {
 async fn two_rows_for_a_key(db: Db) {
     db.run(&TAXONOMY.replace("slug {text} NOT NULL UNIQUE", "slug {text} NOT NULL"))
         .await;
-    db.run("INSERT INTO taxonomy (slug, name, uses, source) VALUES ('s1', 'x', 0, 'x'), ('s1', 'y', 0, 'x')")
+    db.run("INSERT INTO taxonomy (remote_id, slug, name, uses, source) VALUES ('r1', 's1', 'x', 0, 'x'), ('r2', 's1', 'y', 0, 'x')")
         .await;
-    let report = Taxonomy::import((0..3).map(numbered)).run(&db.pool).await;
-    let report = report.expect("an import");
-    assert_eq!((report.created, indexes(&report)), (2, vec![1]), "{report}");
-    assert!(matches!(report.failed[0].error, Error::Ambiguous { .. }));
+    // It asks for a key only if no earlier one finds a row.
+    let records = [
+        numbered(1).named("changed"),
+        NewTaxonomy {
+            slug: "s1".into(),
+            ..numbered(2).named("changed")
+        },
+        NewTaxonomy {
+            slug: "s1".into(),
+            ..numbered(3)
+        },
+        record(None, "s1"),
+        numbered(4),
+    ];
+    for written in [(1, 2), (0, 0)] {
+        let import = Taxonomy::import(records.clone())
+            .missing(Missing::Delete)
+            .chunk_size(2);
+        let report = import.run(&db.pool).await.expect("an import");
+        assert_eq!(
+            (report.created, report.updated, indexes(&report)),
+            (written.0, written.1, vec![2, 3]),
+            "{report}"
+        );
+        for failure in &report.failed {
+            let error = &failure.error;
+            assert!(matches!(error, Error::Ambiguous { .. }), "{error}");
+        }
+    }
 }
 
 async fn a_row_of_another_record(db: Db) {

@@ -176,6 +176,8 @@ pub(crate) fn page<DB: Backend, M: Stored<DB>>(
         let _ = write!(text, " WHERE {id} > ");
         placeholder::<DB>(&arguments, &mut text);
     }
+    // The databases' largest.
+    let size = i64::try_from(size).unwrap_or(i64::MAX);
     let _ = write!(text, " ORDER BY {id} LIMIT {size}");
     Ok(Many::planned(text, arguments))
 }
