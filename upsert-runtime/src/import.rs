@@ -337,7 +337,8 @@ impl<'f, M: LockedUpsert> Import<'f, M> {
     ///
     /// It runs in a savepoint: after an error the transaction is as before the call, unless the error is
     /// [`Error::TransactionLost`] within [`Error::Stopped`]. Begin it with [`begin`](crate::begin): at REPEATABLE READ, MySQL's
-    /// default, rows of others are not seen that this one meets.
+    /// default, a row that another transaction has committed since is not seen, and a record that meets it ends the import
+    /// with [`Error::Serialization`], which a new transaction does not meet again.
     ///
     /// # Errors
     ///

@@ -1,6 +1,7 @@
 //! Many records.
 
 mod beside;
+mod borrowed;
 mod failures;
 mod large;
 mod missing;
@@ -14,6 +15,7 @@ mod types;
 
 pub(super) fn add(suite: &mut upsert_tests::Suite<crate::Sqlx>) {
     beside::add(suite);
+    borrowed::add(suite);
     failures::add(suite);
     large::add(suite);
     missing::add(suite);

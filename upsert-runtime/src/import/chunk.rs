@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::backend::{Backend, Driver as _};
-use crate::error::Error;
+use crate::error::{Error, Operation, Step};
 use crate::model::{LockedUpsert, Model, Stored};
 use crate::session::Session;
 use crate::update::differing;
@@ -34,6 +34,10 @@ pub(crate) struct Unit<N> {
 }
 
 /// Units, as work.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a question of its own"
+)]
 pub(crate) struct Chunk<'i, 'f, M: LockedUpsert> {
     pub(crate) world: &'i mut World,
     pub(crate) plan: &'i Plan,
@@ -49,6 +53,8 @@ pub(crate) struct Chunk<'i, 'f, M: LockedUpsert> {
     pub(crate) one_by_one: bool,
     /// How many times a refusal by a unique index may have been a lost race.
     pub(crate) patience: u32,
+    /// Whether rows are found with a lock, since a race was lost to a row that is not seen without.
+    pub(crate) sees_winner: bool,
     /// The record that was being written when an error came, if that is known.
     pub(crate) culprit: Option<u32>,
 }
@@ -86,6 +92,10 @@ impl<DB: Backend, M: Stored<DB>> Work<DB> for Chunk<'_, '_, M> {
     async fn once(&mut self, session: &mut Session<'_, DB>) -> Result<Attempt<M>, Error> {
         self.culprit = None;
         let Some(mut rows) = self.find(session).await? else {
+            if self.sees_winner {
+                // What the transaction sees without a lock is older: it would be planned in vain.
+                return Err(moved::<M>());
+            }
             return Ok(Attempt::Moved);
         };
         if DB::Driver::SHARED && !self.lock(session, &mut rows).await? {
@@ -101,11 +111,23 @@ impl<DB: Backend, M: Stored<DB>> Work<DB> for Chunk<'_, '_, M> {
     fn again(&mut self, error: &Error) -> bool {
         let is_refusal = matches!(error, Error::Conflict { .. }) && self.patience > 0;
         self.patience -= u32::from(is_refusal);
+        // In a transaction of the caller's, a row that was committed meanwhile may be seen by a locking read alone.
+        let is_last = is_refusal && self.patience == 0;
+        self.sees_winner =
+            is_last && self.locks_all && DB::Driver::SHARED && DB::Driver::SNAPSHOT.is_empty();
         is_refusal
     }
 
     fn stays(output: &Attempt<M>) -> bool {
         matches!(output, Attempt::Written(_))
+    }
+}
+
+/// Others have moved rows, so that the plan is no longer the right one.
+pub(super) fn moved<M: LockedUpsert>() -> Error {
+    Error::Serialization {
+        at: Step::new(Some(M::MODEL.name), Operation::LookUpMany),
+        source: sqlx::Error::Protocol("others have moved rows of the import".to_owned()),
     }
 }
 
@@ -134,8 +156,13 @@ impl<M: LockedUpsert> Chunk<'_, '_, M> {
             .zip(&values)
             .map(|(member, values)| (&*member.new, &**values))
             .collect();
-        let found =
-            read::find::<DB, M>(session, &mut self.world.keys, self.folded, &records).await?;
+        let lock = if self.sees_winner {
+            DB::Driver::lock_clause(session.locking)
+        } else {
+            ""
+        };
+        let keys = &mut self.world.keys;
+        let found = read::find::<DB, M>(session, keys, self.folded, &records, lock).await?;
         let mut has_moved = false;
         let mut rows = Rows::new();
         for read in found.rows {

@@ -12,7 +12,7 @@ use crate::model::{LockedUpsert, Stored};
 use crate::retry::Retry;
 
 use super::OnFailure;
-use super::chunk::{Attempt, Chunk, Member, Unit};
+use super::chunk::{Attempt, Chunk, Member, Unit, moved};
 use super::engine::Engine;
 use super::place::Place;
 use super::plan::Decision;
@@ -279,6 +279,7 @@ impl<'f, M: LockedUpsert> Engine<'_, 'f, M> {
             reads_back,
             one_by_one: batch.row_by_row,
             patience: batch.patience,
+            sees_winner: false,
             culprit: None,
         };
         let result = place
@@ -314,14 +315,6 @@ impl<'f, M: LockedUpsert> Engine<'_, 'f, M> {
             self.dispatch(member)?;
         }
         Ok(())
-    }
-}
-
-/// Others have moved rows, so that the plan is no longer the right one.
-fn moved<M: LockedUpsert>() -> Error {
-    Error::Serialization {
-        at: Step::new(Some(M::MODEL.name), Operation::LookUpMany),
-        source: sqlx::Error::Protocol("others have moved rows of the import".to_owned()),
     }
 }
 

@@ -162,7 +162,7 @@ impl<DB: Backend, M: Stored<DB>> Work<DB> for LookUp<'_, M> {
             .into_iter()
             .zip(values.iter().map(Vec::as_slice))
             .collect();
-        let found = read::find::<DB, M>(session, keys, self.folded, &records).await?;
+        let found = read::find::<DB, M>(session, keys, self.folded, &records, "").await?;
         for read in found.rows {
             self.world.see(&read.id, &read.values);
         }

@@ -25,14 +25,15 @@ pub(crate) struct Found<M> {
     pub(crate) ambiguous: Vec<(usize, u32)>,
 }
 
-/// The rows that have a key of these records, by any look-up, without a lock. Blank keys are looked up too, unless they are NULL:
+/// The rows that have a key of these records, by any look-up. Blank keys are looked up too, unless they are NULL:
 /// they identify no record, but a unique index lets each in once.
-/// `values` are the numbers of each record's keys.
+/// `values` are the numbers of each record's keys; `lock` is what each SELECT ends with, most often nothing.
 pub(crate) async fn find<DB: Backend, M: Stored<DB>>(
     session: &mut Session<'_, DB>,
     keys: &mut Keys,
     folded: &[usize],
     records: &[(&M::New, &[u32])],
+    lock: &str,
 ) -> Result<Found<M>, Error> {
     let at = Step::new(Some(M::MODEL.name), Operation::LookUpMany);
     let failed = |source| Error::of::<DB>(at, source);
@@ -60,7 +61,7 @@ pub(crate) async fn find<DB: Backend, M: Stored<DB>>(
             by_lookup.push(usable);
             wanted.push(once);
         }
-        let Some(many) = statement::find::<DB, M>(&by_lookup, folded).map_err(failed)? else {
+        let Some(many) = statement::find::<DB, M>(&by_lookup, folded, lock).map_err(failed)? else {
             continue;
         };
         for row in rows(session, many, at).await? {

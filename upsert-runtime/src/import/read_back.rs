@@ -62,7 +62,7 @@ impl<M: LockedUpsert> Chunk<'_, '_, M> {
             .map(|(member, values)| (&*member.new, &**values))
             .collect();
         if !records.is_empty() {
-            for read in read::find::<DB, M>(session, keys, folded, &records)
+            for read in read::find::<DB, M>(session, keys, folded, &records, "")
                 .await?
                 .rows
             {

@@ -17,8 +17,6 @@ tests![
     each_row_is_told_once_it_is_committed,
     each_waits_for_the_end_of_one_transaction,
     touched_rows_before_and_after,
-    in_a_transaction_of_the_callers,
-    an_error_in_a_transaction_of_the_callers,
     composite_keys_and_assigned_ids,
     columns_of_arrays on ["postgres"],
     dropped_at_each_await_point,
@@ -209,62 +207,6 @@ async fn touched_rows_before_and_after(db: Db) {
         text.starts_with("3 records: 1 created, 1 updated, 1 unchanged"),
         "{text}"
     );
-}
-
-async fn in_a_transaction_of_the_callers(db: Db) {
-    with_rows(&db, (0..3).map(numbered)).await;
-    let records = || (0..6).map(|n| numbered(n).named("changed"));
-    let mut tx = db.pool.begin().await.expect("a transaction");
-    let report = Taxonomy::import(records())
-        .chunk_size(2)
-        .run_in(&mut tx)
-        .await;
-    let report = report.expect("an import");
-    assert_eq!((report.updated, report.created), (3, 3));
-    tx.rollback().await.expect("a rollback");
-    assert_eq!(db.number("SELECT count(*) FROM taxonomy").await, 3);
-    let mut tx = upsert_runtime::begin(&db.pool)
-        .await
-        .expect("a transaction");
-    Taxonomy::upsert(numbered(9))
-        .run_in(&mut tx)
-        .await
-        .expect("a row");
-    Taxonomy::import(records())
-        .run_in(&mut tx)
-        .await
-        .expect("an import");
-    tx.commit().await.expect("a commit");
-    assert_eq!(db.number("SELECT count(*) FROM taxonomy").await, 7);
-}
-
-async fn an_error_in_a_transaction_of_the_callers(db: Db) {
-    db.run(&TAXONOMY.replace(
-        "name {text} NOT NULL",
-        "name {text} NOT NULL CHECK (name <> 'bad')",
-    ))
-    .await;
-    let mut tx = upsert_runtime::begin(&db.pool)
-        .await
-        .expect("a transaction");
-    Taxonomy::upsert(numbered(0))
-        .run_in(&mut tx)
-        .await
-        .expect("a row");
-    let records = (1..9).map(|n| numbered(n).named(if n == 5 { "bad" } else { "good" }));
-    let import = Taxonomy::import(records.clone())
-        .chunk_size(3)
-        .on_failure(upsert_runtime::OnFailure::Abort);
-    let error = import.run_in(&mut tx).await.unwrap_err();
-    assert!(matches!(error, Error::Aborted { .. }), "{error}");
-    // The transaction is as before the call. The bad record alone is left out where it may be.
-    let report = Taxonomy::import(records)
-        .run_in(&mut tx)
-        .await
-        .expect("an import");
-    assert_eq!((report.created, report.failed.len()), (7, 1));
-    tx.commit().await.expect("a commit");
-    assert_eq!(db.number("SELECT count(*) FROM taxonomy").await, 8);
 }
 
 async fn composite_keys_and_assigned_ids(db: Db) {

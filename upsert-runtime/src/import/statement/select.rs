@@ -21,10 +21,11 @@ fn folds<DB: Backend, M: Stored<DB>>(folded: &[usize]) -> String {
 
 /// `SELECT … FROM "taxonomy" JOIN (SELECT "id" AS upsert_id FROM "taxonomy" WHERE "slug" = ANY($1::TEXT[]) UNION …) …`
 ///
-/// `records[lookup]` are those that the look-up is usable in. `None` if there are none.
+/// `records[lookup]` are those that the look-up is usable in. `None` if there are none. `lock` stands behind each SELECT.
 pub(crate) fn find<DB: Backend, M: Stored<DB>>(
     records: &[Vec<&M::New>],
     folded: &[usize],
+    lock: &str,
 ) -> sqlx::Result<Option<Many<DB>>> {
     let Sql {
         select,
@@ -41,11 +42,18 @@ pub(crate) fn find<DB: Backend, M: Stored<DB>>(
         if records.is_empty() {
             continue;
         }
-        let _ = write!(text, "{union}SELECT {id} AS upsert_id{from} WHERE ");
+        // A lock is one SELECT's own only in parentheses, which SQLite does not take.
+        let (open, close) = if lock.is_empty() {
+            ("", "")
+        } else {
+            ("(", ")")
+        };
+        let _ = write!(text, "{union}{open}SELECT {id} AS upsert_id{from} WHERE ");
         union = " UNION ";
         one_of::<DB, M>(lookup.columns, records, &mut text, &mut arguments)?;
+        let _ = write!(text, "{lock}{close}");
     }
-    let _ = write!(text, ") upsert_found ON {id} = upsert_id");
+    let _ = write!(text, ") upsert_found ON {id} = upsert_id{lock}");
     Ok((!union.is_empty()).then(|| Many::planned(text, arguments)))
 }
 
