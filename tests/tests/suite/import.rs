@@ -2,8 +2,10 @@
 
 mod beside;
 mod borrowed;
+mod collations;
 mod failures;
 mod large;
+mod lost;
 mod missing;
 mod options;
 mod oracle;
@@ -16,8 +18,10 @@ mod types;
 pub(super) fn add(suite: &mut upsert_tests::Suite<crate::Sqlx>) {
     beside::add(suite);
     borrowed::add(suite);
+    collations::add(suite);
     failures::add(suite);
     large::add(suite);
+    lost::add(suite);
     missing::add(suite);
     options::add(suite);
     property::add(suite);

@@ -8,7 +8,7 @@ use upsert_runtime::{LockedUpsert, Outcome};
 
 use crate::Db;
 
-tests![three_versions_in_turn];
+tests![three_versions_in_turn, three_versions_set_by_set];
 
 #[derive(Debug, Clone, PartialEq, LockedUpsert)]
 #[lookup(remote_id, slug)]
@@ -66,12 +66,16 @@ impl Expected {
     }
 }
 
-async fn three_versions_in_turn(db: Db) {
+async fn create_table(db: &Db) {
     db.run(
         "CREATE TABLE emoji (id {id}, remote_id {text} UNIQUE, slug {text} NOT NULL UNIQUE, name {text} NOT NULL, \
          description {long}, parent {text}, updated_at {now})",
     )
     .await;
+}
+
+async fn three_versions_in_turn(db: Db) {
+    create_table(&db).await;
     let mut expected = Expected::default();
     for (file, counts) in [
         ("emoji-2.4.4.jsonl", [1_300, 0, 0]),
@@ -123,6 +127,37 @@ async fn three_versions_in_turn(db: Db) {
             ),
             (*id, new.clone())
         );
+    }
+    assert_eq!(db.number("SELECT count(*) FROM emoji").await, 1_817);
+}
+
+/// The same, but for the keys: nobody's row becomes another's.
+async fn three_versions_set_by_set(db: Db) {
+    create_table(&db).await;
+    let mut ids: BTreeMap<String, i64> = BTreeMap::new();
+    for (file, counts) in [
+        ("emoji-2.4.4.jsonl", [1_300, 0, 0]),
+        ("emoji-4.1.0.jsonl", [268, 1_078, 222]),
+        ("emoji-7.0.2.jsonl", [249, 592, 976]),
+        ("emoji-7.0.2.jsonl", [0, 0, 1_817]),
+    ] {
+        let records = version(file);
+        let mut stored = BTreeMap::new();
+        let import = Emoji::import(records.clone())
+            .chunk_size(100)
+            .each(|index, row, _| {
+                stored.insert(index, row.clone());
+            });
+        let report = import.run(&db.pool).await.expect("an import");
+        let counted = [report.created, report.updated, report.unchanged];
+        assert_eq!((counted, report.failed.len()), (counts, 0), "{file}");
+        for (new, row) in records.iter().zip(stored.values()) {
+            let written = (&row.remote_id, &row.slug, &row.name, &row.parent);
+            assert_eq!(written, (&new.remote_id, &new.slug, &new.name, &new.parent));
+            let remote_id = row.remote_id.clone().expect("each has one");
+            let id = ids.entry(remote_id).or_insert(row.id);
+            assert_eq!(*id, row.id);
+        }
     }
     assert_eq!(db.number("SELECT count(*) FROM emoji").await, 1_817);
 }
