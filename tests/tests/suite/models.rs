@@ -39,6 +39,14 @@ pub(crate) fn record(remote_id: impl Into<Option<&'static str>>, slug: &str) -> 
     }
 }
 
+/// The record with the keys `r1` and `s1`, for 1.
+pub(crate) fn numbered(n: impl std::fmt::Display) -> NewTaxonomy {
+    NewTaxonomy {
+        remote_id: Some(format!("r{n}")),
+        ..record(None, &format!("s{n}"))
+    }
+}
+
 impl NewTaxonomy {
     pub(crate) fn named(self, name: &str) -> Self {
         Self {

@@ -101,7 +101,7 @@ fn fold(key: &str) -> String {
 
 async fn try_case(db: &Db, case: &Case) -> Result<(), TestCaseError> {
     let rows = store(db, &case.rows, fold).await;
-    let (outcomes, wrote) = tokio::join!(import(db, case), write(db, case));
+    let ((outcomes, ids), wrote) = tokio::join!(import(db, case), write(db, case));
     let last = stored(db).await;
     let first = first_serial(&rows, case);
     let second = second_serial(&rows, case);
@@ -128,7 +128,7 @@ async fn try_case(db: &Db, case: &Case) -> Result<(), TestCaseError> {
             ];
             serial.contains(&told) || told == oracle::Outcome::Failed(Cause::Conflict)
         });
-        is_serial || (is_one_of_both && are_stored(case, &outcomes, &last))
+        is_serial || (is_one_of_both && are_stored(case, &ids, &last))
     };
     if holds {
         return Ok(());
@@ -171,15 +171,19 @@ fn is_failed(outcome: oracle::Outcome) -> bool {
     )
 }
 
-/// Whether each record that is told as stored is there; only a writer that changes no row leaves them all.
-fn are_stored(case: &Case, outcomes: &[oracle::Outcome], last: &[Row]) -> bool {
-    if !matches!(case.write, Write::Insert(_)) {
-        return true;
-    }
-    let stored = outcomes.iter().zip(&case.records);
-    let mut stored = stored.filter(|(outcome, _)| !is_failed(**outcome));
-    stored.all(|(_, record)| {
+/// Whether each record that is told as stored is in the row that was told; but for the row that the writer changes, and its keys.
+fn are_stored(case: &Case, ids: &BTreeMap<u64, i64>, last: &[Row]) -> bool {
+    let changed = match case.write {
+        Write::Insert(_) => INSERTED,
+        Write::Update(id, _) | Write::Rename(id) | Write::Delete(id) => id,
+    };
+    let mut stored = ids.iter().filter(|(_, id)| **id != changed);
+    stored.all(|(&index, id)| {
+        let record = &case.records[usize::try_from(index).expect("an index")];
         last.iter().any(|row| {
+            if row.id != *id {
+                return false;
+            }
             let mut keys = row.keys.iter().zip(&record.keys);
             let blank = |key: &Option<String>| key.as_ref().is_none_or(|key| key.trim().is_empty());
             row.name == record.name && keys.all(|(row, record)| blank(record) || row == record)
@@ -286,13 +290,16 @@ fn same_rows(expected: &[Row], stored: &[Row]) -> bool {
     sorted(expected) == sorted(stored)
 }
 
-async fn import(db: &Db, case: &Case) -> Vec<oracle::Outcome> {
+/// What became of each record, and the rows of those that are stored.
+async fn import(db: &Db, case: &Case) -> (Vec<oracle::Outcome>, BTreeMap<u64, i64>) {
     tokio::time::sleep(Duration::from_micros(case.pauses[0])).await;
     let mut outcomes = BTreeMap::new();
+    let mut ids = BTreeMap::new();
     let import = Thing::import(case.records.iter().cloned())
         .chunk_size(case.chunk_size)
         .atomic(case.atomic)
-        .each(|index, _, outcome| {
+        .each(|index, row, outcome| {
+            ids.insert(index, row.id);
             let outcome = match outcome {
                 Outcome::Created => oracle::Outcome::Created,
                 Outcome::Updated { .. } => oracle::Outcome::Updated,
@@ -315,7 +322,8 @@ async fn import(db: &Db, case: &Case) -> Vec<oracle::Outcome> {
         let told = outcomes.get(&(index as u64)).copied();
         told.unwrap_or(oracle::Outcome::Superseded)
     };
-    (0..case.records.len()).map(outcome).collect()
+    let outcomes = (0..case.records.len()).map(outcome).collect();
+    (outcomes, ids)
 }
 
 /// Whether the writer wrote: a unique key, or a deadlock, may have refused it.

@@ -3,7 +3,7 @@
 use upsert_runtime::{Error, LockedUpsert};
 use upsert_tests::Target;
 
-use super::super::models::{NewTaxonomy, TAXONOMY, Taxonomy, record, upsert, with_rows};
+use super::super::models::{TAXONOMY, Taxonomy, numbered, upsert, with_rows};
 use crate::{Db, Sqlx};
 
 tests![
@@ -11,13 +11,6 @@ tests![
     an_error_in_a_transaction_of_the_callers,
     a_winner_that_the_transaction_does_not_see on ["postgres", "mysql"],
 ];
-
-fn numbered(n: u32) -> NewTaxonomy {
-    NewTaxonomy {
-        remote_id: Some(format!("r{n}")),
-        ..record(None, &format!("s{n}"))
-    }
-}
 
 async fn in_a_transaction_of_the_callers(db: Db) {
     with_rows(&db, (0..3).map(numbered)).await;

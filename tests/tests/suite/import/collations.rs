@@ -2,7 +2,7 @@
 
 use upsert_runtime::{Error, LockedUpsert, Report};
 
-use super::super::models::{NewTaxonomy, TAXONOMY, Taxonomy, record};
+use super::super::models::{TAXONOMY, Taxonomy, numbered, record};
 use crate::Db;
 
 tests![
@@ -11,13 +11,6 @@ tests![
     a_column_that_ignores_spaces_at_the_end on ["sqlite"],
     a_text_that_the_column_cannot_hold on ["mysql"],
 ];
-
-fn numbered(n: usize) -> NewTaxonomy {
-    NewTaxonomy {
-        remote_id: Some(format!("r{n}")),
-        ..record(None, &format!("s{n}"))
-    }
-}
 
 fn indexes(report: &Report<Taxonomy>) -> Vec<u64> {
     report.failed.iter().map(|failure| failure.index).collect()

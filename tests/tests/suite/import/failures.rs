@@ -1,9 +1,13 @@
 //! Records that cannot be stored, and imports that cannot go on.
 
+use std::time::Duration;
+
 use upsert_runtime::{Error, LockedUpsert, Missing, OnFailure, Report, Wait};
 use upsert_tests::Target;
 
-use super::super::models::{NewTaxonomy, TAXONOMY, Taxonomy, Unclaimed, record, with_rows};
+use super::super::models::{
+    NewTaxonomy, TAXONOMY, Taxonomy, Unclaimed, numbered, record, with_rows,
+};
 use crate::{Db, Sqlx};
 
 tests![
@@ -19,13 +23,6 @@ tests![
     a_row_that_stays_locked,
     errors_show_no_value,
 ];
-
-fn numbered(n: usize) -> NewTaxonomy {
-    NewTaxonomy {
-        remote_id: Some(format!("r{n}")),
-        ..record(None, &format!("s{n}"))
-    }
-}
 
 /// The table, whose names may not be `bad`.
 async fn judging_table(db: &Db) {
@@ -246,22 +243,25 @@ async fn a_row_that_stays_locked(db: Db) {
     let held = Taxonomy::lock().by_id(&mut holder, rows[25].id).await;
     drop(held.expect("a lock"));
     let records = || (0..30).map(|n| numbered(n).named("changed"));
-    let import = Taxonomy::import(records())
-        .chunk_size(10)
-        .wait(Wait::NoWait);
-    let error = import.run(&db.pool).await.unwrap_err();
-    let Error::Stopped { report, source } = &error else {
-        panic!("{error}");
-    };
-    assert!(matches!(**source, Error::Locked { .. }), "{source}");
-    assert!(error.is_retryable());
     // What was committed before is counted. SQLite has one lock only.
     let committed = if Sqlx::TARGET == "sqlite" { 0 } else { 20 };
-    assert_eq!(
-        (report.updated, report.records),
-        (committed, committed),
-        "{report}"
-    );
+    for (wait, updated) in [
+        (Wait::NoWait, committed),
+        (Wait::AtMost(Duration::from_millis(50)), 0),
+    ] {
+        let import = Taxonomy::import(records()).chunk_size(10).wait(wait);
+        let error = import.run(&db.pool).await.unwrap_err();
+        let Error::Stopped { report, source } = &error else {
+            panic!("{error}");
+        };
+        let is_told = match wait {
+            Wait::NoWait => matches!(**source, Error::Locked { .. }),
+            _ => matches!(**source, Error::LockTimeout { .. }),
+        };
+        assert!(is_told && error.is_retryable(), "{source}");
+        let counts = (report.updated, report.records);
+        assert_eq!(counts, (updated, committed), "{report}");
+    }
     holder.rollback().await.expect("a rollback");
     let changed = "SELECT count(*) FROM taxonomy WHERE name = 'changed'";
     assert_eq!(db.number(changed).await.cast_unsigned(), committed);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use upsert_runtime::{Error, LockedUpsert, Report, Retry};
 
-use super::super::models::{NewTaxonomy, Taxonomy, record, with_rows};
+use super::super::models::{Taxonomy, numbered, with_rows};
 use super::super::races::until_one_waits;
 use super::super::transactions::{kill, session};
 use crate::Db;
@@ -16,13 +16,6 @@ tests![
     a_session_that_is_killed on ["postgres", "mysql"],
     a_session_that_is_killed_and_no_retry on ["postgres", "mysql"],
 ];
-
-fn numbered(n: u32) -> NewTaxonomy {
-    NewTaxonomy {
-        remote_id: Some(format!("r{n}")),
-        ..record(None, &format!("s{n}"))
-    }
-}
 
 async fn a_server_that_is_gone(db: Db) {
     with_rows(&db, (0..30).map(numbered)).await;

@@ -2,7 +2,7 @@
 
 use upsert_runtime::{Error, LockedUpsert, Missing, Report};
 
-use super::super::models::{NewTaxonomy, Taxonomy, record, with_rows};
+use super::super::models::{NewTaxonomy, Taxonomy, numbered, record, with_rows};
 use super::super::races::until_one_waits;
 use crate::Db;
 
@@ -21,13 +21,6 @@ tests![
     one_gives_its_key_away,
     one_that_is_referenced_keeps_its_key,
 ];
-
-fn numbered(n: u32) -> NewTaxonomy {
-    NewTaxonomy {
-        remote_id: Some(format!("r{n}")),
-        ..record(None, &format!("s{n}"))
-    }
-}
 
 async fn slugs(db: &Db) -> Vec<String> {
     db.texts("SELECT slug FROM taxonomy ORDER BY id").await

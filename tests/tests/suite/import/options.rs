@@ -6,7 +6,7 @@ use futures_core::Stream;
 use upsert_runtime::{Error, LockedUpsert, Outcome};
 
 use super::super::cancellation::polled;
-use super::super::models::{NewTaxonomy, PAGE, Page, TAXONOMY, Taxonomy, page, record, with_rows};
+use super::super::models::{PAGE, Page, TAXONOMY, Taxonomy, numbered, page, record, with_rows};
 use crate::Db;
 
 tests![
@@ -22,13 +22,6 @@ tests![
     dropped_at_each_await_point,
     progress_adds_up,
 ];
-
-fn numbered(n: usize) -> NewTaxonomy {
-    NewTaxonomy {
-        remote_id: Some(format!("r{n}")),
-        ..record(None, &format!("s{n}"))
-    }
-}
 
 /// A stream of what a closure gives for 0, 1, 2, ….
 struct Counted<F>(usize, F);

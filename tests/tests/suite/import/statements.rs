@@ -4,7 +4,7 @@ use upsert_runtime::LockedUpsert;
 use upsert_tests::Target;
 
 use super::super::log::logged;
-use super::super::models::{NewTaxonomy, TAXONOMY, Taxonomy, record};
+use super::super::models::{NewTaxonomy, TAXONOMY, Taxonomy, numbered};
 use crate::{Db, Sqlx};
 
 tests![
@@ -13,13 +13,6 @@ tests![
     more_values_than_a_statement_takes,
     a_long_chain_of_keys,
 ];
-
-fn numbered(n: usize) -> NewTaxonomy {
-    NewTaxonomy {
-        remote_id: Some(format!("r{n}")),
-        ..record(None, &format!("s{n}"))
-    }
-}
 
 /// The first words of the statements that name the table, in their order. SQLite's run in a thread of their own, which logs
 /// elsewhere.
