@@ -56,6 +56,9 @@ pub trait Driver<DB: Database> {
     /// does, or a stale one is an error anyway.
     const SNAPSHOT: &'static str;
 
+    /// What makes the planner reach a thousand rows by their keys, for the rest of the transaction; empty where it does so anyway.
+    const PLAN_BY_KEYS: &'static str;
+
     /// Whether a row is read again after a write: there is no `RETURNING` (MySQL), or it does not see what triggers do, which
     /// can change a row only AFTER (SQLite).
     const READS_AGAIN: bool;

@@ -6,7 +6,7 @@ use sqlx::Pool;
 use sqlx_core::rt;
 
 use crate::backend::{Backend, Driver as _};
-use crate::error::Error;
+use crate::error::{Error, Operation, Step};
 use crate::locking::Locking;
 use crate::retry::Retry;
 use crate::session::Session;
@@ -68,7 +68,7 @@ async fn in_transaction<DB: Backend, W: Work<DB>>(
 ) -> Result<W::Output, Error> {
     let model = Some(work.model().name);
     let mut tx = Transaction::begin(pool, model, locking.wait).await?;
-    match work.once(&mut Session::new(tx.in_flight(), locking)).await {
+    match once(&mut Session::new(tx.in_flight(), locking), work).await {
         Ok(output) if W::stays(&output) => {
             tx.finish(model, deadline).await?;
             Ok(output)
@@ -82,6 +82,18 @@ async fn in_transaction<DB: Backend, W: Work<DB>>(
             Err(error)
         }
     }
+}
+
+async fn once<DB: Backend, W: Work<DB>>(
+    session: &mut Session<'_, DB>,
+    work: &mut W,
+) -> Result<W::Output, Error> {
+    if W::READS_MANY && !DB::Driver::PLAN_BY_KEYS.is_empty() {
+        let at = Step::new(Some(work.model().name), Operation::Begin);
+        let set = session.run(DB::Driver::PLAN_BY_KEYS).await;
+        set.map_err(|source| Error::of::<DB>(at, source))?;
+    }
+    work.once(session).await
 }
 
 /// Nothing of the attempt can have taken effect, and no caller asked for this answer.

@@ -7,6 +7,9 @@ use crate::session::Session;
 pub(crate) trait Work<DB: Backend>: Send {
     type Output: Send;
 
+    /// Whether it looks up many rows at once.
+    const READS_MANY: bool = false;
+
     fn model(&self) -> &'static Model;
 
     /// Is told that an attempt begins, from 1.

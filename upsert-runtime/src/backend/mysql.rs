@@ -41,6 +41,8 @@ impl Driver<Self> for MySql {
     // A locking read sees what is committed, at every level.
     const SNAPSHOT: &'static str = "";
 
+    const PLAN_BY_KEYS: &'static str = "";
+
     const READS_AGAIN: bool = true;
 
     const REFUSALS: u32 = 3;

@@ -37,6 +37,8 @@ impl Driver<Self> for Sqlite {
     // A stale snapshot is an error of the first write.
     const SNAPSHOT: &'static str = "";
 
+    const PLAN_BY_KEYS: &'static str = "";
+
     const READS_AGAIN: bool = true;
 
     const REFUSALS: u32 = 1;

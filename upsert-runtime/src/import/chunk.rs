@@ -85,6 +85,8 @@ pub(crate) struct Settled<M> {
 impl<DB: Backend, M: Stored<DB>> Work<DB> for Chunk<'_, '_, M> {
     type Output = Attempt<M>;
 
+    const READS_MANY: bool = true;
+
     fn model(&self) -> &'static Model {
         M::MODEL
     }

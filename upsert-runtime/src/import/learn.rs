@@ -141,6 +141,8 @@ struct LookUp<'i, M: LockedUpsert> {
 impl<DB: Backend, M: Stored<DB>> Work<DB> for LookUp<'_, M> {
     type Output = ();
 
+    const READS_MANY: bool = true;
+
     fn model(&self) -> &'static Model {
         M::MODEL
     }

@@ -25,6 +25,6 @@ async fn a_million_records(db: Db) {
             .expect("a number")
     };
     assert!(number("peak ") <= 512.0, "{line}");
-    // The figure to reach is 1.3, and it is 1.2 where nothing else runs. Other tests run meanwhile.
+    // The figure to reach is 1.3, and it is 1.27 in a debug build where nothing else runs. Other tests run meanwhile.
     assert!(number("ratio ") <= 1.8, "{line}");
 }
