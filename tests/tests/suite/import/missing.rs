@@ -18,6 +18,7 @@ tests![
     one_that_changes_beside_one_that_is_referenced_stays on ["postgres", "mysql"],
     one_that_leaves_the_scope_meanwhile_keeps_its_key on ["postgres", "mysql"],
     one_that_was_not_missing_at_the_start_keeps_its_key on ["postgres", "mysql"],
+    one_whose_record_finds_another_row_keeps_its_key on ["postgres", "mysql"],
     one_gives_its_key_away,
     one_that_is_referenced_keeps_its_key,
 ];
@@ -224,6 +225,23 @@ async fn one_that_gets_another_key_meanwhile_stays(db: Db) {
     let change = "UPDATE taxonomy SET remote_id = 'other' WHERE slug = 's19'";
     assert_eq!(deleted_after(&db, change).await, 0);
     assert_eq!(slugs(&db).await.len(), 20);
+}
+
+/// The record was to take the row over, until another row got its first key.
+async fn one_whose_record_finds_another_row_keeps_its_key(db: Db) {
+    let mut rows: Vec<_> = (0..2).map(numbered).collect();
+    rows[1].source = "ours".into();
+    with_rows(&db, rows).await;
+    let records = vec![NewTaxonomy {
+        slug: "s0".into(),
+        ..numbered(9)
+    }];
+    let change = "UPDATE taxonomy SET remote_id = 'r9' WHERE slug = 's1'; \
+                  UPDATE taxonomy SET uses = 1 WHERE slug = 's0'";
+    let report = changed_meanwhile(&db, change, records, 0.0).await;
+    let counts = (report.missing, report.deleted, report.failed.len());
+    assert_eq!(counts, (0, 0, 1), "{report}");
+    assert_eq!(slugs(&db).await, ["s0", "s1"]);
 }
 
 async fn one_gives_its_key_away(db: Db) {
