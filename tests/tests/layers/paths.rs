@@ -20,6 +20,24 @@ impl Reference {
     pub(crate) fn path(&self) -> String {
         self.segments.join("::")
     }
+
+    /// The path from the root.
+    pub(crate) fn absolute(&self) -> Vec<String> {
+        let first = &self.segments[0];
+        let inner = self.module.split("::").filter(|name| !name.is_empty());
+        let mut absolute: Vec<String> = match first.as_str() {
+            "crate" => Vec::new(),
+            _ => inner.map(str::to_owned).collect(),
+        };
+        for segment in &self.segments {
+            match segment.as_str() {
+                "crate" | "self" => {}
+                "super" => drop(absolute.pop()),
+                name => absolute.push(name.to_owned()),
+            }
+        }
+        absolute
+    }
 }
 
 /// The paths of a file that is `module`; `is_module` knows every module that is a file.

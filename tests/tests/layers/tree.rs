@@ -33,7 +33,7 @@ impl Tree {
         let exports = tree.references("").into_iter().map(|reference| {
             (
                 reference.name.clone(),
-                tree.module_in(&tree.absolute(&reference)).0,
+                tree.module_in(&reference.absolute()).0,
             )
         });
         tree.exports = exports.collect();
@@ -80,7 +80,7 @@ impl Tree {
 
     fn problem(&self, reference: &Reference, from: (usize, &str), rooms: &Rooms) -> Option<String> {
         let path = reference.path();
-        let absolute = self.absolute(reference);
+        let absolute = reference.absolute();
         let (module, rest) = self.module_in(&absolute);
         let module = match rest.first().map(String::as_str) {
             Some(name) if module.is_empty() && name != "*" => match self.exports.get(name) {
@@ -103,24 +103,6 @@ impl Tree {
             .get(module)
             .map_or("", |(_, source)| source.as_str());
         references(source, module, &|module| self.modules.contains(module))
-    }
-
-    /// The path from the root.
-    fn absolute(&self, reference: &Reference) -> Vec<String> {
-        let first = &reference.segments[0];
-        let inner = reference.module.split("::").filter(|name| !name.is_empty());
-        let mut absolute: Vec<String> = match first.as_str() {
-            "crate" => Vec::new(),
-            _ => inner.map(str::to_owned).collect(),
-        };
-        for segment in &reference.segments {
-            match segment.as_str() {
-                "crate" | "self" => {}
-                "super" => drop(absolute.pop()),
-                name => absolute.push(name.to_owned()),
-            }
-        }
-        absolute
     }
 
     /// The longest beginning that is a module, and what is left.
@@ -147,7 +129,8 @@ fn module_of(file: &str) -> String {
 }
 
 fn is_top(module: &str) -> bool {
-    module.is_empty() || TOPS.contains(&module)
+    let outermost = module.split("::").next();
+    module.is_empty() || outermost.is_some_and(|name| TOPS.contains(&name))
 }
 
 /// `import::plan` and `import`.
