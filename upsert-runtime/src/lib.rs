@@ -64,6 +64,7 @@ mod change;
 mod delete;
 mod error;
 mod field;
+pub mod guide;
 mod import;
 mod in_transaction;
 mod insert;
