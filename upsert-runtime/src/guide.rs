@@ -1,4 +1,4 @@
-//! The guide: how to describe a model, store one record, hold locked rows, and import many records.
+//! The guide: how to describe a model, store one record, hold locked rows, import many records, and live with it in production.
 //!
 //! | chapter | what it answers |
 //! | --- | --- |
@@ -7,6 +7,12 @@
 //! | [`one_record`] | upsert, get or create, and what is sent, what is locked and until when |
 //! | [`locked_rows`] | lock a row, look at it, change it column by column; limits of waiting |
 //! | [`imports`] | a whole version of a source: who is who, what is deleted, what is told |
+//! | [`errors`] | what each error means, what was written, and what may be done again |
+//! | [`databases`] | what is true of PostgreSQL, MariaDB, MySQL and SQLite; one model on several |
+//! | [`application`] | pools, connections and transactions as an application holds them; tests and migrations |
+//! | [`deadlocks`] | several records in one transaction, and how callers stay out of each other's way |
+//! | [`operations`] | spans and logs, sizes of pools, poolers, statement caches |
+//! | [`stability`] | what a new version may change, and what not |
 #![cfg_attr(
     all(doc, feature = "derive"),
     doc = "| [`generated`] | an example model, with a page for each type that the derive makes |"
@@ -32,7 +38,7 @@
 //! **MySQL 8 is written from its documentation only**: it shares all code with MariaDB, and no test has met it. Galera, poolers
 //! in between and replicas are not tested either.
 
-// A module a chapter; the text is in `guide/`. Further chapters belong between `imports` and `generated`, and in the table above.
+// A module a chapter; the text is in `guide/`. A new one belongs in the table above, too.
 
 pub mod attributes {
     #![doc = include_str!("../guide/attributes.md")]
@@ -52,6 +58,30 @@ pub mod locked_rows {
 
 pub mod imports {
     #![doc = include_str!("../guide/imports.md")]
+}
+
+pub mod errors {
+    #![doc = include_str!("../guide/errors.md")]
+}
+
+pub mod databases {
+    #![doc = include_str!("../guide/databases.md")]
+}
+
+pub mod application {
+    #![doc = include_str!("../guide/application.md")]
+}
+
+pub mod deadlocks {
+    #![doc = include_str!("../guide/deadlocks.md")]
+}
+
+pub mod operations {
+    #![doc = include_str!("../guide/operations.md")]
+}
+
+pub mod stability {
+    #![doc = include_str!("../guide/stability.md")]
 }
 
 #[cfg(all(doc, feature = "derive"))]
