@@ -9,14 +9,13 @@ use crate::column::{Column, is_text};
 use crate::model::Model;
 
 mod changes;
-mod key;
+mod contract;
+mod key_path;
 mod lock;
 mod locked;
-mod model;
 mod modify;
 mod new;
 mod stored;
-mod way;
 
 #[cfg(test)]
 mod tests;
@@ -25,10 +24,14 @@ mod tests;
 pub(crate) fn expand(model: &Model) -> TokenStream {
     let data = data(model);
     let from_new = changes::from_new(model);
-    let locked_upsert = model::locked_upsert(model);
+    let contract = contract::contract(model);
+    let locked_upsert = locked_upsert(model);
     let stored = stored::stored(model);
     let methods = methods(model);
-    let items = in_const(model, &quote! { #from_new #locked_upsert #stored #methods });
+    let items = in_const(
+        model,
+        &quote! { #from_new #contract #locked_upsert #stored #methods },
+    );
     quote! { #data #items }
 }
 
@@ -50,29 +53,45 @@ pub(crate) fn data(model: &Model) -> TokenStream {
 
 /// What those structs can do, which is calls alone.
 pub(crate) fn methods(model: &Model) -> TokenStream {
-    let key = key::key(model);
     let locked = locked::methods(model);
     let lock = lock::methods(model);
     let modify = modify::methods(model);
     quote! {
-        #key
         #locked
         #lock
         #modify
     }
 }
 
-/// The associated types of `LockedUpsert`.
-pub(crate) fn types(model: &Model) -> TokenStream {
+/// The associated types of `Contract`.
+pub(crate) fn new_and_changes(model: &Model) -> TokenStream {
     let (new, changes) = (new_ident(model), changes_ident(model));
-    let (locked, lock, modify) = (locked_ident(model), lock_ident(model), modify_ident(model));
     quote! {
         type New = #new;
         type Changes = #changes;
-        type Locked<'t, __DB: _rt::Backend> = #locked<'t, __DB>;
-        type Lock = #lock;
-        type Modify = #modify;
-        type Key = __Key;
+    }
+}
+
+/// ```text
+/// impl LockedUpsert for Taxonomy {
+///     type Locked<'t, __DB: Backend> = LockedTaxonomy<'t, __DB>;
+///     …
+/// }
+/// ```
+pub(crate) fn locked_upsert(model: &Model) -> TokenStream {
+    let ident = &model.ident;
+    let (locked, lock, modify) = (locked_ident(model), lock_ident(model), modify_ident(model));
+    quote! {
+        #[automatically_derived]
+        impl _rt::LockedUpsert for #ident {
+            type Locked<'t, __DB: _rt::Backend> = #locked<'t, __DB>;
+            type Lock = #lock;
+            type Modify = #modify;
+
+            fn locked<'t, __DB: _rt::Backend>(__row: _rt::LockedRow<'t, Self, __DB>) -> #locked<'t, __DB> {
+                #locked(__row)
+            }
+        }
     }
 }
 

@@ -11,7 +11,8 @@ pub(crate) fn fallback(model: &Model) -> TokenStream {
     let Model { ident, .. } = model;
     let data = expand::data(model);
     let methods = expand::methods(model);
-    let types = expand::types(model);
+    let new_and_changes = expand::new_and_changes(model);
+    let locked_upsert = expand::locked_upsert(model);
     let (new, changes) = (expand::new_ident(model), expand::changes_ident(model));
     let items = quote! {
         #methods
@@ -24,47 +25,38 @@ pub(crate) fn fallback(model: &Model) -> TokenStream {
         }
 
         #[automatically_derived]
-        impl _rt::LockedUpsert for #ident {
-            #types
+        impl _rt::Contract for #ident {
+            #new_and_changes
             const MODEL: &'static _rt::Model = _rt::NO_MODEL;
-            fn normalize(_: &mut #new) {}
-            fn normalize_changes(_: &mut #changes) {}
-            fn normalize_key(_: &mut __Key) {}
-            fn key_is_blank(_: &__Key) -> _rt::bool {
-                true
+            fn read(_: &mut dyn _rt::Columns) -> _rt::Result<Self, _rt::SqlxError> {
+                _rt::Result::Err(_rt::SqlxError::RowNotFound)
             }
-            fn stage(_: &mut #changes, _: #changes) {}
-            fn is_same_row(&self, _: &Self) -> _rt::bool {
-                false
+            fn in_row(&self, _: _rt::usize) -> &_rt::Value {
+                _rt::NO_COLUMN
             }
-            fn new_is_blank(_: &#new, _: _rt::usize) -> _rt::bool {
-                true
+            fn in_new(_: &#new, _: _rt::usize) -> &_rt::Value {
+                _rt::NO_COLUMN
             }
-            fn is_blank(&self, _: _rt::usize) -> _rt::bool {
-                true
+            fn in_changes(_: &#changes, _: _rt::usize) -> _rt::Option<&_rt::Value> {
+                _rt::Option::None
             }
             fn differs(&self, _: &#changes, _: _rt::usize) -> _rt::bool {
                 false
             }
+            fn is_blank(_: &_rt::Value, _: _rt::usize) -> _rt::bool {
+                true
+            }
+            fn normalize(_: &mut #new) {}
+            fn normalize_changes(_: &mut #changes) {}
+            fn normalize_key(_: &mut _rt::Value, _: _rt::usize) {}
+            fn stage(_: &mut #changes, _: #changes) {}
         }
+
+        #locked_upsert
 
         #[automatically_derived]
         impl<__DB: _rt::Backend> _rt::Stored<__DB> for #ident {
-            fn decode(_: &<__DB as _rt::Database>::Row) -> _rt::Result<Self, _rt::SqlxError> {
-                _rt::Result::Err(_rt::SqlxError::RowNotFound)
-            }
-            fn bind_key(_: &__Key, _: _rt::usize, _: &mut <__DB as _rt::Database>::Arguments) -> _rt::BindResult {
-                _rt::no_column(0)
-            }
-            fn row_column<__V: _rt::OnColumn<__DB, Self>>(__column: _rt::usize, __on: __V) -> __V::Output {
-                __on.no_column(__column)
-            }
-            fn new_column<__V: _rt::OnColumn<__DB, #new>>(__column: _rt::usize, __on: __V) -> __V::Output {
-                __on.no_column(__column)
-            }
-            fn change_column<__V: _rt::OnChange<__DB, #changes>>(__column: _rt::usize, __on: __V) -> __V::Output {
-                __on.no_column(__column)
-            }
+            const CODECS: _rt::Codecs<__DB> = &[];
         }
     };
     let items = expand::in_const(model, &items);

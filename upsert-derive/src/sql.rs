@@ -35,8 +35,8 @@ pub(crate) struct Sql {
     pub(crate) names: Vec<String>,
     pub(crate) touch: String,
     pub(crate) where_id: String,
-    pub(crate) returning: String,
-    pub(crate) write_lock: String,
+    pub(crate) returning: Option<String>,
+    pub(crate) write_lock: Option<String>,
 }
 
 impl Sql {
@@ -101,12 +101,12 @@ impl Sql {
             where_id: format!(" WHERE {id} = "),
             returning: match dialect {
                 // MySQL has none.
-                Dialect::MySql => String::new(),
-                Dialect::Postgres | Dialect::Sqlite => format!(" RETURNING {list}"),
+                Dialect::MySql => None,
+                Dialect::Postgres | Dialect::Sqlite => Some(format!(" RETURNING {list}")),
             },
             write_lock: match dialect {
-                Dialect::Postgres | Dialect::MySql => String::new(),
-                Dialect::Sqlite => format!("UPDATE {path} SET {id} = {id} WHERE 0"),
+                Dialect::Postgres | Dialect::MySql => None,
+                Dialect::Sqlite => Some(format!("UPDATE {path} SET {id} = {id} WHERE 0")),
             },
             select,
             from,

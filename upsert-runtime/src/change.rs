@@ -1,6 +1,9 @@
+//! What updating data say of one column.
+
 use std::fmt::{self, Debug, Formatter};
 
 use crate::key::Trim;
+use crate::value::Value;
 
 /// What updating data says of one column.
 ///
@@ -38,6 +41,13 @@ impl<T> Change<T> {
             Self::Keep => None,
             Self::Set(value) => Some(value),
         }
+    }
+}
+
+impl<T: Send + Sync + 'static> Change<T> {
+    /// The value to be set, whatever its type.
+    pub fn closed(&self) -> Option<&Value> {
+        self.value().map(|value| value as &Value)
     }
 }
 

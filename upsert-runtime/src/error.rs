@@ -1,10 +1,17 @@
+//! What can go wrong, and what an import tells of it.
+
 use std::fmt::{self, Debug, Display, Formatter};
 
-use sqlx::error::UnexpectedNullError;
+use crate::backend::classify::shown;
+use crate::backend::{Cause, Classify as _, Dialect as _, Supported, cause};
+use crate::locking::{Locking, Wait};
 
-use crate::backend::{Backend, Cause, Driver as _, Mismatch};
-use crate::import::{Failure, Report};
-use crate::locking::Wait;
+mod report;
+mod step;
+
+pub use self::report::{Failure, Progress, Report, RowChange};
+use self::step::ModelName;
+pub use self::step::{Operation, Step};
 
 /// What can go wrong, one variant a cause.
 ///
@@ -217,7 +224,7 @@ impl Error {
     }
 
     /// What the driver's error means, by its code.
-    pub(crate) fn of<DB: Backend>(at: Step, source: sqlx::Error) -> Self {
+    pub(crate) fn of<DB: Supported>(at: Step, source: sqlx::Error) -> Self {
         match cause::<DB>(&source) {
             Cause::Unique => Self::Conflict {
                 at,
@@ -244,7 +251,7 @@ impl Error {
     }
 
     /// The same for an error of COMMIT, after which a lost connection leaves the outcome open.
-    pub(crate) fn of_commit<DB: Backend>(at: Step, source: sqlx::Error) -> Self {
+    pub(crate) fn of_commit<DB: Supported>(at: Step, source: sqlx::Error) -> Self {
         match cause::<DB>(&source) {
             Cause::ConnectionLost => Self::CommitUnknown { at, source },
             _ => Self::of::<DB>(at, source),
@@ -252,7 +259,7 @@ impl Error {
     }
 
     /// What the error means to a caller who asked for this limit.
-    pub(crate) fn under<DB: Backend>(self, wait: Option<Wait>) -> Self {
+    pub(crate) fn under<DB: Supported>(self, wait: Option<Wait>) -> Self {
         match self {
             Self::LockTimeout { at, source } if wait == Some(Wait::NoWait) => {
                 Self::Locked { at, source }
@@ -263,7 +270,7 @@ impl Error {
                 Self::Unsupported {
                     model: at.model,
                     option: "a limit of waiting: this server does not know `SET STATEMENT`, as MariaDB does",
-                    database: DB::Driver::TITLE,
+                    database: DB::Driver::CAPABILITIES.title,
                 }
             }
             Self::Stopped { report, source } => Self::Stopped {
@@ -324,138 +331,6 @@ impl Debug for Error {
     }
 }
 
-/// What was being done, and to which model. Its `Display` is the beginning of an error's text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Step {
-    /// The model's name; `None` for a transaction that is not one model's.
-    pub model: Option<&'static str>,
-    /// The operation.
-    pub operation: Operation,
-}
-
-impl Step {
-    pub(crate) fn new(model: Option<&'static str>, operation: Operation) -> Self {
-        Self { model, operation }
-    }
-}
-
-impl Display for Step {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", ModelName(self.model), self.operation)
-    }
-}
-
-/// A step of the way to a stored row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Operation {
-    /// Taking a connection from the pool.
-    Connect,
-    /// Beginning a transaction.
-    Begin,
-    /// Taking SQLite's write lock in the caller's transaction.
-    WriteLock,
-    /// Setting, releasing or returning to a savepoint in the caller's transaction.
-    Savepoint,
-    /// Finding a row by a key and locking it.
-    LookUp {
-        /// The look-up's name.
-        lookup: &'static str,
-    },
-    /// Finding the rows of many records.
-    LookUpMany,
-    /// Locking many rows.
-    Lock,
-    /// Putting a passing value into a key that two rows exchange.
-    Park,
-    /// Inserting a row.
-    Create,
-    /// Updating a row that is locked.
-    Update,
-    /// Reading a row again that is locked.
-    Refresh,
-    /// Deleting a row that is locked.
-    Delete,
-    /// Committing.
-    Commit,
-    /// Rolling back.
-    Rollback,
-}
-
-impl Display for Operation {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Connect => f.write_str("getting a connection"),
-            Self::Begin => f.write_str("beginning a transaction"),
-            Self::WriteLock => f.write_str("taking the write lock"),
-            Self::Savepoint => f.write_str("setting a savepoint"),
-            Self::LookUp { lookup } => write!(f, "look-up by `{lookup}`"),
-            Self::LookUpMany => f.write_str("look-up of many"),
-            Self::Lock => f.write_str("locking rows"),
-            Self::Park => f.write_str("parking a key"),
-            Self::Create => f.write_str("create"),
-            Self::Update => f.write_str("update"),
-            Self::Refresh => f.write_str("refresh"),
-            Self::Delete => f.write_str("delete"),
-            Self::Commit => f.write_str("commit"),
-            Self::Rollback => f.write_str("rollback"),
-        }
-    }
-}
-
-pub(crate) fn cause<DB: Backend>(error: &sqlx::Error) -> Cause {
-    match error {
-        sqlx::Error::Database(error) => DB::Driver::cause(&**error),
-        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed => {
-            Cause::ConnectionLost
-        }
-        // A value that cannot be sent or read, or a row that a trigger keeps from being stored.
-        sqlx::Error::Encode(_)
-        | sqlx::Error::Decode(_)
-        | sqlx::Error::ColumnDecode { .. }
-        | sqlx::Error::RowNotFound => Cause::Record,
-        _ => Cause::Other,
-    }
-}
-
-/// What the driver says, as far as it cannot quote a record's values.
-fn detail<DB: Backend>(operation: Operation, error: &sqlx::Error) -> String {
-    match error {
-        sqlx::Error::Database(error) => {
-            let code = error.code().unwrap_or_default();
-            if DB::Driver::is_safe_to_show(&**error) {
-                format!("{} ({code})", error.message())
-            } else {
-                format!("{} refused it ({code})", DB::Driver::TITLE)
-            }
-        }
-        sqlx::Error::ColumnDecode { index, source } => {
-            if let Some(mismatch) = source.downcast_ref::<Mismatch>() {
-                format!("column `{index}`: {mismatch}")
-            } else if source.is::<UnexpectedNullError>() {
-                format!("column `{index}` is NULL; a field for it is an `Option`")
-            } else {
-                format!("column `{index}` holds what its field's type cannot")
-            }
-        }
-        sqlx::Error::Encode(_) => "a value cannot be encoded".to_owned(),
-        sqlx::Error::RowNotFound if matches!(operation, Operation::Refresh) => {
-            "the row is there no more; a statement of this transaction has deleted it".to_owned()
-        }
-        sqlx::Error::RowNotFound => {
-            "the database stored no row (a trigger or rule may have kept it from doing so)"
-                .to_owned()
-        }
-        sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed
-        | sqlx::Error::BeginFailed
-        | sqlx::Error::InvalidSavePointStatement
-        | sqlx::Error::Protocol(_) => error.to_string(),
-        _ => "the driver failed".to_owned(),
-    }
-}
-
 /// ` (name)`, or nothing.
 struct Named<'a>(Option<&'a str>);
 
@@ -468,14 +343,27 @@ impl Display for Named<'_> {
     }
 }
 
-/// "`Taxonomy`: ", or nothing.
-struct ModelName(Option<&'static str>);
-
-impl Display for ModelName {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(name) => write!(f, "`{name}`: "),
-            None => Ok(()),
+/// What the driver says of this operation, as far as it cannot quote a record's values.
+fn detail<DB: Supported>(operation: Operation, error: &sqlx::Error) -> String {
+    match (operation, error) {
+        (Operation::Refresh, sqlx::Error::RowNotFound) => {
+            "the row is there no more; a statement of this transaction has deleted it".to_owned()
         }
+        _ => shown::<DB>(error),
     }
+}
+
+/// Refuses what the database cannot do, before anything is sent.
+pub(crate) fn check_support<DB: Supported>(
+    locking: Locking,
+    model: &'static str,
+) -> Result<(), Error> {
+    if locking.skip_locked && !DB::Driver::CAPABILITIES.locks_rows {
+        return Err(Error::Unsupported {
+            model: Some(model),
+            option: "`skip_locked`",
+            database: DB::Driver::CAPABILITIES.title,
+        });
+    }
+    Ok(())
 }

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use crate::value::Value;
+
 /// A value that may identify a record, unless it is blank.
 ///
 /// Text is blank if it is empty or only white space (Unicode), bytes if they are empty, an `Option` if it is `None` or holds
@@ -135,6 +137,18 @@ impl<T: Trim> Trim for Option<T> {
 /// Trims a field; the type is named where it is called, so that a type that cannot be trimmed is blamed at the field.
 pub fn trim<T: Trim>(value: &mut T) {
     value.trim();
+}
+
+/// Trims a value of this type.
+pub fn trim_value<T: Trim + 'static>(value: &mut Value) {
+    if let Some(value) = value.downcast_mut::<T>() {
+        value.trim();
+    }
+}
+
+/// Whether a value of this type is blank, as `is_blank` says.
+pub fn is_blank_value<T: 'static>(value: &Value, is_blank: fn(&T) -> bool) -> bool {
+    value.downcast_ref().is_some_and(is_blank)
 }
 
 /// On create a blank key in an optional field is stored as NULL, so that it never meets a unique index.

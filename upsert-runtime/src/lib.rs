@@ -43,6 +43,9 @@
 //! # }
 //! ```
 //!
+//! The derive makes `NewTaxonomy` (creating data), `TaxonomyChanges` (updating data) and `LockedTaxonomy` (a row that is locked in
+//! the transaction it borrows). Each look-up needs a unique index. The [`guide`] says the rest, a chapter a question.
+//!
 //! # Databases
 //!
 //! Features `postgres`, `mysql` (MariaDB too) and `sqlite`; none excludes another, and one model serves all that are
@@ -57,34 +60,30 @@
 //! A plain `SELECT` does not wait for a row lock on any of them; other lockers and writers of the row do.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// Without a database nobody calls what is below `calls`.
+#![cfg_attr(
+    not(any(feature = "postgres", feature = "mysql", feature = "sqlite")),
+    allow(dead_code, unused_imports, unused_macros)
+)]
 
+mod api;
 mod backend;
-mod chain;
+mod calls;
 mod change;
-mod delete;
+mod contract;
 mod error;
-mod field;
 pub mod guide;
 mod import;
 mod in_transaction;
-mod insert;
 mod key;
-mod limit;
-mod lock;
-mod locked;
 mod locking;
-mod lookup;
-mod model;
-mod modify;
-mod owned;
-mod retry;
-mod savepoint;
-mod session;
-mod statement;
+mod mapping;
+mod outcome;
+mod record;
+mod schema;
+mod step;
 mod transaction;
-mod update;
-mod upsert;
-mod work;
+mod value;
 
 #[doc(hidden)]
 #[path = "private.rs"]
@@ -93,19 +92,16 @@ pub mod __private;
 #[cfg(feature = "derive")]
 pub use upsert_derive::LockedUpsert;
 
-pub use self::backend::{Backend, Column};
-pub use self::error::{Error, Operation, Step};
-pub use self::import::{
-    Failure, Import, Missing, OnFailure, OnTakeover, Progress, Report, RowChange,
-};
-pub use self::in_transaction::{InTransaction, Lent};
+pub use self::api::{Begin, Import, LockedRows, LockedUpsert, Stored, Upsert, begin};
+pub use self::backend::codec::Column;
+pub use self::calls::Backend;
+pub use self::error::{Error, Failure, Operation, Progress, Report, RowChange, Step};
+pub use self::import::{Missing, OnFailure, OnTakeover};
+pub use self::in_transaction::InTransaction;
 pub use self::key::{Key, Trim};
-pub use self::locked::LockedRows;
 pub use self::locking::{Mode, Wait};
-pub use self::model::{LockedUpsert, Stored};
-pub use self::retry::Retry;
-pub use self::transaction::{Begin, Transaction, begin};
-pub use self::upsert::{Outcome, Upsert, Upserted};
+pub use self::outcome::{Outcome, Upserted};
+pub use self::transaction::{Retry, Transaction, TransactionRef};
 
 /// The README's examples, as tests.
 #[cfg(doctest)]

@@ -2,9 +2,6 @@
 
 use std::time::Duration;
 
-use crate::backend::{Backend, Driver as _};
-use crate::error::Error;
-
 /// How long a statement may wait for a lock that another transaction holds. Without one the session's own setting holds.
 ///
 /// The server keeps the limit: nobody is left waiting for a caller that has gone. It is a limit for each lock, and covers
@@ -20,7 +17,7 @@ use crate::error::Error;
 /// would come too late. A caller that waits keeps its connection: with a pool that has none left, others wait for the pool,
 /// which knows no `Wait` but its own `acquire_timeout`.
 ///
-/// MySQL has no `SET STATEMENT`: there a limit is [`Error::Unsupported`]. SQLite connections with a shared cache (`cache=shared`,
+/// MySQL has no `SET STATEMENT`: there a limit is [`Error::Unsupported`](crate::Error::Unsupported). SQLite connections with a shared cache (`cache=shared`,
 /// `sqlite::memory:`) keep no limit: sqlx waits there until the other connection is done.
 ///
 /// Sources: [PostgreSQL](https://www.postgresql.org/docs/current/runtime-config-client.html#GUC-LOCK-TIMEOUT),
@@ -30,17 +27,16 @@ use crate::error::Error;
 pub enum Wait {
     /// Until the lock is granted. On SQLite 24 days, on MariaDB three years: their settings know no more.
     Forever,
-    /// Not at all: a row that is locked is [`Error::Locked`]. On PostgreSQL a lock other than a row's is waited for 1 ms, the
+    /// Not at all: a row that is locked is [`Error::Locked`](crate::Error::Locked). On PostgreSQL a lock other than a row's is waited for 1 ms, the
     /// shortest that there is.
     NoWait,
     /// At most so long for each lock, rounded up to the database's unit and at least one unit; then it is
-    /// [`Error::LockTimeout`].
+    /// [`Error::LockTimeout`](crate::Error::LockTimeout).
     AtMost(Duration),
 }
 
 impl Wait {
     /// The limit as a number of `unit`s, at least one, at most `most`; `None` where there is none.
-    #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
     pub(crate) fn in_units(self, unit: Duration, most: u32) -> Option<u32> {
         match self {
             Self::Forever => None,
@@ -95,21 +91,9 @@ impl Locking {
     pub(crate) fn waits(self) -> bool {
         !self.skip_locked && self.wait != Some(Wait::NoWait)
     }
-
-    /// Refuses what the database cannot do, before anything is sent.
-    pub(crate) fn check<DB: Backend>(self, model: &'static str) -> Result<(), Error> {
-        if self.skip_locked && !DB::Driver::SHARED {
-            return Err(Error::Unsupported {
-                model: Some(model),
-                option: "`skip_locked`",
-                database: DB::Driver::TITLE,
-            });
-        }
-        Ok(())
-    }
 }
 
-#[cfg(all(test, feature = "sqlite"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -19,20 +19,22 @@ pub use std::vec::Vec;
 
 pub use sqlx::{Database, Error as SqlxError, Pool};
 
-pub use crate::backend::{Backend, BindResult, Column, bind, get};
+pub use crate::api::{Lock, LockedRow, LockedRows, LockedUpsert, Modify, Stored};
+pub use crate::backend::codec::{Column, FieldCodec, Of};
+pub use crate::calls::Backend;
 pub use crate::change::{Change, trim_change};
+pub use crate::contract::Contract;
 pub use crate::error::Error;
-pub use crate::field::{OnChange, OnColumn};
 pub use crate::in_transaction::InTransaction;
 pub use crate::key::{
-    CopyProbe, Key, KeyProbe, OptionProbe, OtherProbe, Probe, Trim, null_if_blank, trim,
+    CopyProbe, Key, KeyProbe, OptionProbe, OtherProbe, Probe, Trim, is_blank_value, null_if_blank,
+    trim, trim_value,
 };
-pub use crate::lock::Lock;
-pub use crate::locked::{LockedRow, LockedRows};
 pub use crate::locking::{Mode, Wait};
-pub use crate::model::{
-    By, LockedUpsert, Lookup, Model, ModelColumn, NO_MODEL, Sql, Stored, no_column,
+pub use crate::mapping::Codecs;
+pub use crate::outcome::Upserted;
+pub use crate::schema::{
+    Columns, KeyPath, Lookup, Model, ModelColumn, NO_COLUMN, NO_MODEL, Sql, read,
 };
-pub use crate::modify::Modify;
-pub use crate::retry::Retry;
-pub use crate::upsert::Upserted;
+pub use crate::transaction::Retry;
+pub use crate::value::{KeyParts, Value};

@@ -20,7 +20,6 @@ fn upsert_derive_keeps_to_its_rooms() -> io::Result<()> {
 }
 
 #[test]
-#[ignore = "its rooms are those of the tree that is being built"]
 fn upsert_runtime_keeps_to_its_rooms() -> io::Result<()> {
     keeps_to_its_rooms("upsert-runtime")
 }

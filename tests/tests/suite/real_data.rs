@@ -93,6 +93,7 @@ async fn three_versions_in_turn(db: Db) {
                 Outcome::Created => (0, "created"),
                 Outcome::Updated { .. } => (1, "updated"),
                 Outcome::Unchanged { .. } => (2, "unchanged"),
+                other => panic!("{other:?}"),
             };
             counted[place] += 1;
             assert_eq!(expected.upsert(done.row.id, new), outcome);

@@ -121,7 +121,7 @@ fn doc(model: &Model) -> String {
             sql.touch,
             sql.where_id,
             set.len() + 1,
-            sql.returning
+            sql.returning.unwrap_or_default()
         )
     };
     format!(

@@ -1,7 +1,7 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
 
-use super::way::{Way, ways};
+use super::key_path::{KeyPath, key_paths};
 use super::{lock_ident, locked_ident, new_ident};
 use crate::model::Model;
 
@@ -39,8 +39,8 @@ pub(super) fn lock(model: &Model) -> TokenStream {
 pub(super) fn methods(model: &Model) -> TokenStream {
     let (vis, lock) = (&model.vis, lock_ident(model));
     let options = options(model);
-    let by = ways(model).into_iter().map(|way| {
-        let (one, many) = (by(model, &way), many_by(model, &way));
+    let by = key_paths(model).into_iter().map(|path| {
+        let (one, many) = (by(model, &path), many_by(model, &path));
         quote! { #one #many }
     });
     let find = find(model);
@@ -81,14 +81,13 @@ pub(super) fn options(model: &Model) -> TokenStream {
     }
 }
 
-fn by(model: &Model, way: &Way<'_>) -> TokenStream {
+fn by(model: &Model, path: &KeyPath<'_>) -> TokenStream {
     let (vis, ident, locked) = (&model.vis, &model.ident, locked_ident(model));
-    let (method, by, variant) = (way.method(""), way.by(), way.variant());
+    let (method, tokens, key) = (path.method(""), path.tokens(), path.key());
     let tx = tx();
-    let arguments = way.arguments();
-    let parameters = arguments.iter().map(|(name, ty, _)| quote! { #name: #ty });
-    let values = arguments.iter().map(|(_, _, value)| value);
-    let blank = if way.may_be_blank() {
+    let arguments = path.arguments();
+    let parameters = arguments.iter().map(|(name, ty)| quote! { #name: #ty });
+    let blank = if path.may_be_blank() {
         "\n\nBlank text identifies no row: nothing is sent then."
     } else {
         ""
@@ -96,8 +95,8 @@ fn by(model: &Model, way: &Way<'_>) -> TokenStream {
     let doc = format!(
         "Finds the row whose {} and locks it until the transaction ends; `None` if there is none.\n\nOn PostgreSQL:\n\n\
          ```sql\n{}\n```{blank}\n\n{ERRORS}",
-        way.said(),
-        way.select(model)
+        path.said(),
+        path.select(model)
     );
     quote! {
         #[doc = #doc]
@@ -109,18 +108,17 @@ fn by(model: &Model, way: &Way<'_>) -> TokenStream {
         where
             #ident: _rt::Stored<__T::Database>,
         {
-            self.0.by(#tx, #by, __Key::#variant(#(#values),*))
+            self.0.by(#tx, #tokens, #key)
         }
     }
 }
 
-fn many_by(model: &Model, way: &Way<'_>) -> TokenStream {
+fn many_by(model: &Model, path: &KeyPath<'_>) -> TokenStream {
     let (vis, ident) = (&model.vis, &model.ident);
-    let (method, by, variant) = (way.method("many_"), way.by(), way.variant());
-    let arguments = way.arguments();
-    let types = arguments.iter().map(|(_, ty, _)| ty);
-    let names = arguments.iter().map(|(name, ..)| name);
-    let values = arguments.iter().map(|(_, _, value)| value);
+    let (method, tokens, key) = (path.method("many_"), path.tokens(), path.key());
+    let arguments = path.arguments();
+    let types = arguments.iter().map(|(_, ty)| ty);
+    let names = arguments.iter().map(|(name, _)| name);
     let (item, pattern) = if arguments.len() == 1 {
         (quote! { #(#types)* }, quote! { #(#names)* })
     } else {
@@ -131,7 +129,7 @@ fn many_by(model: &Model, way: &Way<'_>) -> TokenStream {
          They come in the order of the keys, each once; keys of which there is no row are left out. At most 500 keys.\n\n\
          Two statements, and on servers one or two more for each key that these find no row for: a SELECT that tells which \
          rows there are, and one that locks them `ORDER BY` the id.\n\n{ERRORS}",
-        way.said()
+        path.said()
     );
     let tx = tx();
     quote! {
@@ -145,7 +143,7 @@ fn many_by(model: &Model, way: &Way<'_>) -> TokenStream {
             #ident: _rt::Stored<__T::Database>,
         {
             let keys = _rt::IntoIterator::into_iter(keys);
-            self.0.many_by(#tx, #by, _rt::Iterator::map(keys, |#pattern| __Key::#variant(#(#values),*)))
+            self.0.many_by(#tx, #tokens, _rt::Iterator::map(keys, |#pattern| #key))
         }
     }
 }

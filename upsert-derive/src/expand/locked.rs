@@ -63,13 +63,6 @@ pub(super) fn methods(model: &Model) -> TokenStream {
         }
 
         #[automatically_derived]
-        impl<'t, __DB: _rt::Backend> _rt::From<_rt::LockedRow<'t, #ident, __DB>> for #locked<'t, __DB> {
-            fn from(__row: _rt::LockedRow<'t, #ident, __DB>) -> Self {
-                Self(__row)
-            }
-        }
-
-        #[automatically_derived]
         impl<__DB: _rt::Backend> _rt::Deref for #locked<'_, __DB> {
             type Target = #ident;
 
@@ -141,17 +134,17 @@ fn in_database(model: &Model) -> TokenStream {
         /// `Conflict` if another row holds a unique key that is written; `Locked` or `LockTimeout` if a transaction that has
         /// written such a key has not ended within the limit; `TransactionLost`; `Database` for anything else.
         #vis fn save(&mut self) -> #save {
-            _rt::Box::pin(self.0.save())
+            self.0.save()
         }
 
         #[doc = #refresh]
         #vis fn refresh(&mut self) -> #refresh_future {
-            _rt::Box::pin(self.0.refresh())
+            self.0.refresh()
         }
 
         #[doc = #delete]
         #vis fn delete(self) -> #delete_future {
-            _rt::Box::pin(self.0.delete())
+            self.0.delete()
         }
     }
 }
@@ -196,7 +189,7 @@ fn update(model: &Model, column: &Column, place: usize) -> TokenStream {
         sql.names[place],
         sql.touch,
         sql.where_id,
-        sql.returning,
+        sql.returning.unwrap_or_default(),
         format_ident!("set_{}", column.name.text),
     );
     let future = future(&quote! { '_ }, &quote! { _rt::bool });
@@ -204,7 +197,7 @@ fn update(model: &Model, column: &Column, place: usize) -> TokenStream {
         #[doc = #doc]
         #vis fn #method(&mut self, value: #ty) -> #future {
             self.0.staged().#name = _rt::Change::Keep;
-            _rt::Box::pin(self.0.update(#changes::new().#name(value)))
+            self.0.update(#changes::new().#name(value))
         }
     }
 }

@@ -1,7 +1,7 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
 
-use super::way::{Way, ways};
+use super::key_path::{KeyPath, key_paths};
 use super::{changes_ident, lock, modify_ident};
 use crate::model::Model;
 
@@ -35,8 +35,8 @@ pub(super) fn modify(model: &Model) -> TokenStream {
 pub(super) fn methods(model: &Model) -> TokenStream {
     let (vis, modify) = (&model.vis, modify_ident(model));
     let options = lock::options(model);
-    let by = ways(model).into_iter().map(|way| {
-        let (by, try_by) = (by(model, &way), try_by(model, &way));
+    let by = key_paths(model).into_iter().map(|path| {
+        let (by, try_by) = (by(model, &path), try_by(model, &path));
         quote! { #by #try_by }
     });
     quote! {
@@ -54,62 +54,60 @@ pub(super) fn methods(model: &Model) -> TokenStream {
     }
 }
 
-fn by(model: &Model, way: &Way<'_>) -> TokenStream {
+fn by(model: &Model, path: &KeyPath<'_>) -> TokenStream {
     let (vis, ident, new_changes) = (&model.vis, &model.ident, changes_ident(model));
-    let (method, by, variant) = (way.method(""), way.by(), way.variant());
+    let (method, tokens, key) = (path.method(""), path.tokens(), path.key());
     let (pool, changes) = (hygienic("pool"), hygienic("changes"));
-    let arguments = way.arguments();
-    let parameters = arguments.iter().map(|(name, ty, _)| quote! { #name: #ty });
-    let values = arguments.iter().map(|(_, _, value)| value);
+    let arguments = path.arguments();
+    let parameters = arguments.iter().map(|(name, ty)| quote! { #name: #ty });
     let doc = format!(
         "Finds the row whose {}, locks it, writes what `changes` makes of it and commits; `None` if there is no such row.\n\n\
          `changes` may run more than once. Only columns that differ are written; if none does, nothing is. The row is found on \
          PostgreSQL by:\n\n```sql\n{}\n```\n\n# Errors\n\n\
          `Locked` under `Wait::NoWait` and `LockTimeout` under another limit; `Ambiguous`; `Conflict` if another row holds a \
          unique key that is written; `Exhausted` after the last retry; `CommitUnknown`; `Database` for anything else.",
-        way.said(),
-        way.select(model)
+        path.said(),
+        path.select(model)
     );
     quote! {
         #[doc = #doc]
-        #vis fn #method<__DB: _rt::Backend>(
+        #vis fn #method<'a, __DB: _rt::Backend>(
             self,
-            #pool: &_rt::Pool<__DB>,
+            #pool: &'a _rt::Pool<__DB>,
             #(#parameters,)*
-            #changes: impl _rt::FnMut(&#ident) -> #new_changes + _rt::Send,
+            #changes: impl _rt::FnMut(&#ident) -> #new_changes + _rt::Send + 'a,
         ) -> impl _rt::Future<Output = _rt::Result<_rt::Option<_rt::Upserted<#ident>>, _rt::Error>> + _rt::Send
         where
             #ident: _rt::Stored<__DB>,
         {
-            self.0.by(#pool, #by, __Key::#variant(#(#values),*), #changes)
+            self.0.by(#pool, #tokens, #key, #changes)
         }
     }
 }
 
-fn try_by(model: &Model, way: &Way<'_>) -> TokenStream {
+fn try_by(model: &Model, path: &KeyPath<'_>) -> TokenStream {
     let (vis, ident, new_changes) = (&model.vis, &model.ident, changes_ident(model));
-    let (method, by, variant) = (way.method("try_"), way.by(), way.variant());
+    let (method, tokens, key) = (path.method("try_"), path.tokens(), path.key());
     let (pool, changes) = (hygienic("pool"), hygienic("changes"));
-    let arguments = way.arguments();
-    let parameters = arguments.iter().map(|(name, ty, _)| quote! { #name: #ty });
-    let values = arguments.iter().map(|(_, _, value)| value);
+    let arguments = path.arguments();
+    let parameters = arguments.iter().map(|(name, ty)| quote! { #name: #ty });
     let doc = format!(
         "As `{}`, with a closure that may refuse: its error rolls back, is not tried again, and is what is returned.\n\n\
          # Errors\n\nThat of the closure, or one of this crate, made into one of its type.",
-        way.method("")
+        path.method("")
     );
     quote! {
         #[doc = #doc]
-        #vis fn #method<__DB: _rt::Backend, __E: _rt::From<_rt::Error> + _rt::Send>(
+        #vis fn #method<'a, __DB: _rt::Backend, __E: _rt::From<_rt::Error> + _rt::Send>(
             self,
-            #pool: &_rt::Pool<__DB>,
+            #pool: &'a _rt::Pool<__DB>,
             #(#parameters,)*
-            #changes: impl _rt::FnMut(&#ident) -> _rt::Result<#new_changes, __E> + _rt::Send,
+            #changes: impl _rt::FnMut(&#ident) -> _rt::Result<#new_changes, __E> + _rt::Send + 'a,
         ) -> impl _rt::Future<Output = _rt::Result<_rt::Option<_rt::Upserted<#ident>>, __E>> + _rt::Send
         where
             #ident: _rt::Stored<__DB>,
         {
-            self.0.try_by(#pool, #by, __Key::#variant(#(#values),*), #changes)
+            self.0.try_by(#pool, #tokens, #key, #changes)
         }
     }
 }

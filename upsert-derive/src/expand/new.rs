@@ -46,7 +46,10 @@ fn doc(model: &Model) -> String {
         "Creating data of a `{}`: a value for each column that is written when the row is created.\n\n\
          `{}::upsert` looks the row up by its keys in this order; a key with a NULL or blank column is left out. On PostgreSQL:\n\n\
          ```sql\n{finds}\n```\n\nIf there is none, it is created:\n\n```sql\n{} ON CONFLICT DO NOTHING{}\n```",
-        model.ident, model.ident, sql.insert, sql.returning
+        model.ident,
+        model.ident,
+        sql.insert,
+        sql.returning.unwrap_or_default()
     )
 }
 

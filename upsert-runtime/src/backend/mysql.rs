@@ -7,66 +7,49 @@ use sqlx::error::{BoxDynError, DatabaseError};
 use sqlx::mysql::{MySqlArguments, MySqlConnection, MySqlDatabaseError, MySqlQueryResult};
 use sqlx::{Arguments, AssertSqlSafe, Database, MySql, SqlSafeStr, SqlStr};
 
-use super::{Backend, Cause, Column, Driver, concrete, sealed};
+use super::codec::{Bytes, Column, codec};
+use super::wire::wire;
+use super::{Capabilities, Cause, Classify, Codec, Dialect, Driver, Supported, Wire, sealed};
 use crate::locking::{Locking, Wait};
-use crate::model::{Model, Sql};
+use crate::schema::{Model, Sql};
 
 impl sealed::Sealed for MySql {}
 
-impl Backend for MySql {
+impl Supported for MySql {
     type Driver = Self;
 }
 
-impl Driver<Self> for MySql {
-    const TITLE: &'static str = "MySQL or MariaDB";
+impl Driver<Self> for MySql {}
 
-    // For the one transaction; the session keeps its own level. REPEATABLE READ, the default, locks the gap around a key that
-    // is not there, and inserters of different keys deadlock. The savepoint is what `CHECK` looks for.
-    const BEGIN: &'static str =
-        "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; BEGIN; SAVEPOINT upsert_begin";
+impl Dialect for MySql {
+    const CAPABILITIES: Capabilities = Capabilities {
+        title: "MySQL or MariaDB",
+        locks_rows: true,
+        refusals: 3,
+        // INSERT IGNORE truncates values and stores '' for NULL; ON DUPLICATE KEY UPDATE updates the row of a key that nobody
+        // named.
+        quiet_insert: None,
+        // There is no RETURNING.
+        reads_again: true,
+        // For the one transaction; the session keeps its own level. REPEATABLE READ, the default, locks the gap around a key
+        // that is not there, and inserters of different keys deadlock. The savepoint is what `check` looks for.
+        begin: "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; BEGIN; SAVEPOINT upsert_begin",
+        // A deadlock rolls the whole transaction back, savepoints included, and later statements autocommit.
+        check: Some("RELEASE SAVEPOINT upsert_begin"),
+        probe: None,
+        // Outside a transaction SAVEPOINT is accepted and does nothing; the RELEASE is what fails then.
+        set_savepoint: "SAVEPOINT upsert; RELEASE SAVEPOINT upsert; SAVEPOINT upsert",
+        // A locking read sees what is committed, at every level.
+        snapshot: None,
+        plan_by_keys: None,
+        survives_drop: false,
+        limits_begin: false,
+        arrays: false,
+        // The protocol counts them in 16 bits.
+        most_values: 65_535,
+    };
 
-    // A deadlock rolls the whole transaction back, savepoints included, and later statements autocommit.
-    const CHECK: &'static str = "RELEASE SAVEPOINT upsert_begin";
-
-    // Outside a transaction SAVEPOINT is accepted and does nothing; the RELEASE is what fails then.
-    const SET_SAVEPOINT: &'static str =
-        "SAVEPOINT upsert; RELEASE SAVEPOINT upsert; SAVEPOINT upsert";
-
-    const PROBE: &'static str = "";
-
-    // INSERT IGNORE truncates values and stores '' for NULL; ON DUPLICATE KEY UPDATE updates the row of a key that nobody
-    // named.
-    const QUIET: &'static str = "";
-
-    // A locking read sees what is committed, at every level.
-    const SNAPSHOT: &'static str = "";
-
-    const PLAN_BY_KEYS: &'static str = "";
-
-    const READS_AGAIN: bool = true;
-
-    const REFUSALS: u32 = 3;
-
-    const SHARED: bool = true;
-
-    const SURVIVES_DROP: bool = false;
-
-    // A limit stands before each statement: SET SESSION would stay on the pooled connection.
-    type Setting = ();
-
-    const LIMITS_BEGIN: bool = false;
-
-    fn setting(_: Wait) -> Option<()> {
-        None
-    }
-
-    async fn read_setting(_: &mut MySqlConnection) -> sqlx::Result<()> {
-        Ok(())
-    }
-
-    async fn write_setting(_: &mut MySqlConnection, (): &()) -> sqlx::Result<()> {
-        Ok(())
-    }
+    const VALUES: &'static str = "";
 
     // Rows, and the table, which a DDL statement may hold.
     fn limited(sql: SqlStr, locking: Locking) -> SqlStr {
@@ -101,6 +84,47 @@ impl Driver<Self> for MySql {
         &model.mysql
     }
 
+    // What a collation compares. Most of them ignore spaces at the end, whose weights are cut off then.
+    fn collation_key(type_name: &str, expression: &str) -> Option<String> {
+        let is_text = ["CHAR", "TEXT", "ENUM"]
+            .iter()
+            .any(|text| type_name.contains(text));
+        is_text.then(|| {
+            format!(
+                "CASE WHEN {expression} = CONCAT({expression}, ' ') \
+                 THEN TRIM(TRAILING WEIGHT_STRING(LEFT(CONCAT(' ', {expression}), 1)) FROM WEIGHT_STRING({expression})) \
+                 ELSE WEIGHT_STRING({expression}) END"
+            )
+        })
+    }
+
+    fn parked(type_name: &str, id: &str) -> Option<String> {
+        match type_name {
+            "VARCHAR" | "TEXT" | "CHAR" => Some(format!("CONCAT('upsert parked ', {id})")),
+            // UUIDs are sixteen bytes.
+            "BINARY" | "VARBINARY" | "BLOB" => {
+                Some(format!("UNHEX(MD5(CONCAT('upsert parked ', {id})))"))
+            }
+            "INT UNSIGNED" => Some(format!("4294967295 - {id}")),
+            "BIGINT UNSIGNED" => Some(format!("18446744073709551615 - {id}")),
+            "TINYINT" | "SMALLINT" | "MEDIUMINT" | "INT" | "BIGINT" => Some(format!("-1 - {id}")),
+            _ => None,
+        }
+    }
+
+    // VALUES is spelled in two ways, MySQL's and MariaDB's, and would have the connection's collation.
+    fn row_list() -> (&'static str, &'static str, &'static str) {
+        ("{typed} UNION ALL SELECT ", " UNION ALL SELECT ", "")
+    }
+
+    // The list comes first, so that rows are reached by their primary key, and no others are locked.
+    fn update_many(sql: &Sql, id: &str, _: &str, rows: &str, set: &str) -> String {
+        let table = sql.from.trim_start_matches(" FROM ");
+        format!("UPDATE ({rows}) upsert_new STRAIGHT_JOIN {table} ON {id} = upsert_id SET {set}")
+    }
+}
+
+impl Classify for MySql {
     fn cause(error: &dyn DatabaseError) -> Cause {
         match number(error) {
             // duplicate entry; the same with the index's name
@@ -147,6 +171,33 @@ impl Driver<Self> for MySql {
         ];
         SURROUNDINGS.contains(&number(error)) || COLUMNS.contains(&number(error))
     }
+}
+
+impl Codec<Self> for MySql {
+    fn bytes<T: Column<Self>>(value: &T) -> Result<Bytes, BoxDynError> {
+        let mut bytes = Vec::new();
+        let is_null = value.encode_by_ref(&mut bytes)?;
+        Ok((!is_null.is_null()).then_some(bytes))
+    }
+
+    codec!(MySql);
+}
+
+impl Wire<Self> for MySql {
+    // A limit stands before each statement: SET SESSION would stay on the pooled connection.
+    type Setting = ();
+
+    fn setting(_: Wait) -> Option<()> {
+        None
+    }
+
+    async fn read_setting(_: &mut MySqlConnection) -> sqlx::Result<()> {
+        Ok(())
+    }
+
+    async fn write_setting(_: &mut MySqlConnection, (): &()) -> sqlx::Result<()> {
+        Ok(())
+    }
 
     fn inserted_id(done: &MySqlQueryResult) -> Option<MySqlArguments> {
         let id = Some(done.last_insert_id()).filter(|&id| id != 0)?;
@@ -155,59 +206,7 @@ impl Driver<Self> for MySql {
         Some(arguments)
     }
 
-    const ARRAYS: bool = false;
-
-    // The protocol counts them in 16 bits.
-    const MOST_VALUES: usize = 65_535;
-
-    const VALUES: &'static str = "";
-
-    // What a collation compares. Most of them ignore spaces at the end, whose weights are cut off then.
-    fn folded(type_name: &str, expression: &str) -> Option<String> {
-        let is_text = ["CHAR", "TEXT", "ENUM"]
-            .iter()
-            .any(|text| type_name.contains(text));
-        is_text.then(|| {
-            format!(
-                "CASE WHEN {expression} = CONCAT({expression}, ' ') \
-                 THEN TRIM(TRAILING WEIGHT_STRING(LEFT(CONCAT(' ', {expression}), 1)) FROM WEIGHT_STRING({expression})) \
-                 ELSE WEIGHT_STRING({expression}) END"
-            )
-        })
-    }
-
-    fn parked(type_name: &str, id: &str) -> Option<String> {
-        match type_name {
-            "VARCHAR" | "TEXT" | "CHAR" => Some(format!("CONCAT('upsert parked ', {id})")),
-            // UUIDs are sixteen bytes.
-            "BINARY" | "VARBINARY" | "BLOB" => {
-                Some(format!("UNHEX(MD5(CONCAT('upsert parked ', {id})))"))
-            }
-            "INT UNSIGNED" => Some(format!("4294967295 - {id}")),
-            "BIGINT UNSIGNED" => Some(format!("18446744073709551615 - {id}")),
-            "TINYINT" | "SMALLINT" | "MEDIUMINT" | "INT" | "BIGINT" => Some(format!("-1 - {id}")),
-            _ => None,
-        }
-    }
-
-    // VALUES is spelled in two ways, MySQL's and MariaDB's, and would have the connection's collation.
-    fn row_list() -> (&'static str, &'static str, &'static str) {
-        ("{typed} UNION ALL SELECT ", " UNION ALL SELECT ", "")
-    }
-
-    // The list comes first, so that rows are reached by their primary key, and no others are locked.
-    fn update_many(sql: &Sql, id: &str, _: &str, rows: &str, set: &str) -> String {
-        let table = sql.from.trim_start_matches(" FROM ");
-        format!("UPDATE ({rows}) upsert_new STRAIGHT_JOIN {table} ON {id} = upsert_id SET {set}")
-    }
-
-    fn bytes<T: Column<Self>>(value: &T) -> Result<Option<Vec<u8>>, BoxDynError> {
-        let mut bytes = Vec::new();
-        let is_null = value.encode_by_ref(&mut bytes)?;
-        Ok((!is_null.is_null()).then_some(bytes))
-    }
-
-    concrete!(MySql);
+    wire!(MySql);
 }
 
 fn number(error: &dyn DatabaseError) -> u16 {

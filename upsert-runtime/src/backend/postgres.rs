@@ -3,87 +3,67 @@
 use std::time::Duration;
 
 use sqlx::encode::IsNull;
-use sqlx::error::BoxDynError;
-use sqlx::error::DatabaseError;
+use sqlx::error::{BoxDynError, DatabaseError};
 use sqlx::postgres::types::Oid;
-use sqlx::postgres::{
-    PgArgumentBuffer, PgArguments, PgConnection, PgDatabaseError, PgQueryResult, PgTypeInfo,
-};
+use sqlx::postgres::{PgArgumentBuffer, PgArguments, PgConnection, PgDatabaseError, PgTypeInfo};
 use sqlx::{Arguments, AssertSqlSafe, Database, Encode, Postgres, Row, SqlSafeStr, SqlStr, Type};
 
-use super::{Backend, BindResult, Cause, Column, Driver, concrete, sealed};
+use super::codec::{BindResult, Bytes, Column, codec, typed};
+use super::wire::wire;
+use super::{Capabilities, Cause, Classify, Codec, Dialect, Driver, Supported, Wire, sealed};
 use crate::locking::{Locking, Mode, Wait};
-use crate::model::{Model, Sql};
+use crate::schema::{Model, Sql};
+use crate::value::Value;
 
 impl sealed::Sealed for Postgres {}
 
-impl Backend for Postgres {
+impl Supported for Postgres {
     type Driver = Self;
 }
 
-impl Driver<Self> for Postgres {
-    const TITLE: &'static str = "PostgreSQL";
+impl Driver<Self> for Postgres {}
 
-    // Whatever the session's default is: above READ COMMITTED the loser of a create race never sees the winner's row.
-    const BEGIN: &'static str = "BEGIN ISOLATION LEVEL READ COMMITTED";
-
-    // Refused in a transaction in which a statement has failed (25P02), and outside of one (25P01). COMMIT itself answers the
-    // first with ROLLBACK and the second with a warning, neither with an error.
-    const CHECK: &'static str = "SAVEPOINT upsert_commit";
-
-    const SET_SAVEPOINT: &'static str = "SAVEPOINT upsert";
-
-    const PROBE: &'static str = "";
-
-    // Without a target: the row may meet any unique index.
-    const QUIET: &'static str = " ON CONFLICT DO NOTHING";
-
-    const SNAPSHOT: &'static str = "SELECT 1 WHERE current_setting('transaction_isolation') IN ('repeatable read', 'serializable')";
-
-    // The default of 4 is that of a disk that must move its head: until a table has half a million rows, the server would rather
-    // read all of it for each chunk.
-    const PLAN_BY_KEYS: &'static str = "SET LOCAL random_page_cost = 1.1";
-
-    const READS_AGAIN: bool = false;
-
-    const REFUSALS: u32 = 3;
-
-    const SHARED: bool = true;
-
-    const SURVIVES_DROP: bool = false;
-
-    // As `lock_timeout` is written: milliseconds, or a number with a unit.
-    type Setting = String;
-
-    // Nothing waits before the first statement, and SET LOCAL ends with the transaction.
-    const LIMITS_BEGIN: bool = false;
+impl Dialect for Postgres {
+    const CAPABILITIES: Capabilities = Capabilities {
+        title: "PostgreSQL",
+        locks_rows: true,
+        refusals: 3,
+        // Without a target: the row may meet any unique index.
+        quiet_insert: Some(" ON CONFLICT DO NOTHING"),
+        reads_again: false,
+        // Whatever the session's default is: above READ COMMITTED the loser of a create race never sees the winner's row.
+        begin: "BEGIN ISOLATION LEVEL READ COMMITTED",
+        // Refused in a transaction in which a statement has failed (25P02), and outside of one (25P01). COMMIT itself answers
+        // the first with ROLLBACK and the second with a warning, neither with an error.
+        check: Some("SAVEPOINT upsert_commit"),
+        probe: None,
+        set_savepoint: "SAVEPOINT upsert",
+        snapshot: Some(
+            "SELECT 1 WHERE current_setting('transaction_isolation') IN ('repeatable read', 'serializable')",
+        ),
+        // The default of 4 is that of a disk that must move its head: until a table has half a million rows, the server would
+        // rather read all of it for each chunk.
+        plan_by_keys: Some("SET LOCAL random_page_cost = 1.1"),
+        survives_drop: false,
+        // Nothing waits before the first statement, and SET LOCAL ends with the transaction.
+        limits_begin: false,
+        arrays: true,
+        // The protocol counts them in 16 bits.
+        most_values: 65_535,
+    };
 
     fn begin(wait: Option<Wait>) -> SqlStr {
         match wait {
-            None => SqlStr::from_static(Self::BEGIN),
+            None => Self::CAPABILITIES.begin.into_sql_str(),
             Some(wait) => {
                 let limit = milliseconds(wait);
-                let sql = format!("{}; SET LOCAL lock_timeout = {limit}", Self::BEGIN);
+                let sql = format!(
+                    "{}; SET LOCAL lock_timeout = {limit}",
+                    Self::CAPABILITIES.begin
+                );
                 AssertSqlSafe(sql).into_sql_str()
             }
         }
-    }
-
-    fn setting(wait: Wait) -> Option<String> {
-        Some(milliseconds(wait).to_string())
-    }
-
-    async fn read_setting(conn: &mut PgConnection) -> sqlx::Result<String> {
-        let sql = "SELECT current_setting('lock_timeout')";
-        sqlx::query(sql).fetch_one(conn).await?.try_get(0)
-    }
-
-    async fn write_setting(conn: &mut PgConnection, setting: &String) -> sqlx::Result<()> {
-        let mut arguments = PgArguments::default();
-        arguments.add(setting).map_err(sqlx::Error::Encode)?;
-        let sql = "SELECT set_config('lock_timeout', $1, true)";
-        let done = sqlx::query_with(sql, arguments).execute(conn).await;
-        done.map(drop)
     }
 
     // FOR UPDATE would also keep others from inserting rows that reference this one.
@@ -107,6 +87,37 @@ impl Driver<Self> for Postgres {
         &model.postgres
     }
 
+    // Nondeterministic collations: https://www.postgresql.org/docs/current/collation.html#COLLATION-NONDETERMINISTIC
+    fn unknown_collations(from: &str, columns: &[&str]) -> Option<String> {
+        let literal = |text: &str| format!("'{}'", text.replace('\'', "''"));
+        let table = literal(from.trim_start_matches(" FROM "));
+        let unquoted = |name: &&str| format!("(parse_ident({}))[1]", literal(name));
+        let columns = columns.iter().map(unquoted).collect::<Vec<_>>().join(", ");
+        Some(format!(
+            "SELECT 1 FROM pg_attribute JOIN pg_collation ON pg_collation.oid = attcollation \
+             WHERE attrelid = {table}::regclass AND attname IN ({columns}) AND NOT collisdeterministic"
+        ))
+    }
+
+    fn parked(type_name: &str, id: &str) -> Option<String> {
+        match type_name {
+            "TEXT" | "VARCHAR" => Some(format!("'upsert parked ' || {id}::TEXT")),
+            "INT2" | "INT4" | "INT8" => Some(format!("-1 - {id}")),
+            "UUID" => Some("gen_random_uuid()".to_owned()),
+            "BYTEA" => Some(format!(
+                "decode(md5('upsert parked ' || {id}::TEXT), 'hex')"
+            )),
+            _ => None,
+        }
+    }
+
+    // The column may have another type of the kind: JSON and not JSONB.
+    fn kept(type_name: &str, column: &str) -> String {
+        format!("{column}::{type_name}")
+    }
+}
+
+impl Classify for Postgres {
     fn cause(error: &dyn DatabaseError) -> Cause {
         match error.code().as_deref() {
             Some("23505") => Cause::Unique,
@@ -156,63 +167,55 @@ impl Driver<Self> for Postgres {
             ]
             .contains(&code.get(..2).unwrap_or_default())
     }
+}
 
-    // `RETURNING` gives the whole row.
-    fn inserted_id(_: &PgQueryResult) -> Option<PgArguments> {
-        None
-    }
-
-    const ARRAYS: bool = true;
-
-    // The protocol counts them in 16 bits.
-    const MOST_VALUES: usize = 65_535;
-
-    const VALUES: &'static str = "VALUES ";
-
-    // Nondeterministic collations: https://www.postgresql.org/docs/current/collation.html#COLLATION-NONDETERMINISTIC
-    fn unfoldable(from: &str, columns: &[&str]) -> Option<String> {
-        let literal = |text: &str| format!("'{}'", text.replace('\'', "''"));
-        let table = literal(from.trim_start_matches(" FROM "));
-        let unquoted = |name: &&str| format!("(parse_ident({}))[1]", literal(name));
-        let columns = columns.iter().map(unquoted).collect::<Vec<_>>().join(", ");
-        Some(format!(
-            "SELECT 1 FROM pg_attribute JOIN pg_collation ON pg_collation.oid = attcollation \
-             WHERE attrelid = {table}::regclass AND attname IN ({columns}) AND NOT collisdeterministic"
-        ))
-    }
-
-    fn parked(type_name: &str, id: &str) -> Option<String> {
-        match type_name {
-            "TEXT" | "VARCHAR" => Some(format!("'upsert parked ' || {id}::TEXT")),
-            "INT2" | "INT4" | "INT8" => Some(format!("-1 - {id}")),
-            "UUID" => Some("gen_random_uuid()".to_owned()),
-            "BYTEA" => Some(format!(
-                "decode(md5('upsert parked ' || {id}::TEXT), 'hex')"
-            )),
-            _ => None,
+impl Codec<Self> for Postgres {
+    fn bind_array<T: Column<Self>>(values: &[Option<&Value>], to: &mut PgArguments) -> BindResult {
+        let mut array = Vec::with_capacity(values.len());
+        for value in values {
+            array.push(match value {
+                Some(value) => Some(typed::<T>(*value)?),
+                None => None,
+            });
         }
-    }
-
-    // The column may have another type of the kind: JSON and not JSONB.
-    fn kept(type_name: &str, column: &str) -> String {
-        format!("{column}::{type_name}")
-    }
-
-    fn bind_array<T: Column<Self>>(values: Vec<Option<&T>>, to: &mut PgArguments) -> BindResult {
-        to.add(Array(values))
+        to.add(Array(array))
     }
 
     fn bind_flags(flags: Vec<bool>, to: &mut PgArguments) -> BindResult {
         to.add(flags)
     }
 
-    fn bytes<T: Column<Self>>(value: &T) -> Result<Option<Vec<u8>>, BoxDynError> {
+    fn bytes<T: Column<Self>>(value: &T) -> Result<Bytes, BoxDynError> {
         let mut buffer = PgArgumentBuffer::default();
         let is_null = value.encode_by_ref(&mut buffer)?;
         Ok((!is_null.is_null()).then(|| buffer.to_vec()))
     }
 
-    concrete!(Postgres);
+    codec!(Postgres);
+}
+
+impl Wire<Self> for Postgres {
+    // As `lock_timeout` is written: milliseconds, or a number with a unit.
+    type Setting = String;
+
+    fn setting(wait: Wait) -> Option<String> {
+        Some(milliseconds(wait).to_string())
+    }
+
+    async fn read_setting(conn: &mut PgConnection) -> sqlx::Result<String> {
+        let sql = "SELECT current_setting('lock_timeout')";
+        sqlx::query(sql).fetch_one(conn).await?.try_get(0)
+    }
+
+    async fn write_setting(conn: &mut PgConnection, setting: &String) -> sqlx::Result<()> {
+        let mut arguments = PgArguments::default();
+        arguments.add(setting).map_err(sqlx::Error::Encode)?;
+        let sql = "SELECT set_config('lock_timeout', $1, true)";
+        let done = sqlx::query_with(sql, arguments).execute(conn).await;
+        done.map(drop)
+    }
+
+    wire!(Postgres);
 }
 
 /// An array whose type the statement names: `$1::TEXT[]`. A `Vec<T>` would need to know it by `T`, which is one type for all

@@ -5,75 +5,48 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use sqlx::error::{BoxDynError, DatabaseError};
-use sqlx::sqlite::{SqliteArguments, SqliteArgumentsBuffer, SqliteConnection, SqliteQueryResult};
+use sqlx::sqlite::{SqliteArgumentsBuffer, SqliteConnection};
 use sqlx::{AssertSqlSafe, Database, Row, Sqlite};
 
-use super::{Backend, Cause, Column, Driver, concrete, sealed};
+use super::codec::{Bytes, Column, codec};
+use super::wire::wire;
+use super::{Capabilities, Cause, Classify, Codec, Dialect, Driver, Supported, Wire, sealed};
 use crate::locking::{Locking, Wait};
-use crate::model::{Model, Sql};
+use crate::schema::{Model, Sql};
 
 impl sealed::Sealed for Sqlite {}
 
-impl Backend for Sqlite {
+impl Supported for Sqlite {
     type Driver = Self;
 }
 
-impl Driver<Self> for Sqlite {
-    const TITLE: &'static str = "SQLite";
+impl Driver<Self> for Sqlite {}
 
-    // A deferred transaction that has read cannot always become a writer, however long it waits.
-    const BEGIN: &'static str = "BEGIN IMMEDIATE";
-
-    const CHECK: &'static str = "";
-
-    // Where no transaction is open SAVEPOINT would begin one.
-    const SET_SAVEPOINT: &'static str = "SAVEPOINT upsert";
-
-    // Refused within a transaction.
-    const PROBE: &'static str = "BEGIN";
-
-    const QUIET: &'static str = "";
-
-    // A stale snapshot is an error of the first write.
-    const SNAPSHOT: &'static str = "";
-
-    const PLAN_BY_KEYS: &'static str = "";
-
-    const READS_AGAIN: bool = true;
-
-    const REFUSALS: u32 = 1;
-
-    const SHARED: bool = false;
-
-    const SURVIVES_DROP: bool = true;
-
-    // `busy_timeout`, in milliseconds.
-    type Setting = i32;
-
-    const LIMITS_BEGIN: bool = true;
-
-    fn setting(wait: Wait) -> Option<i32> {
-        const MOST: u32 = i32::MAX.unsigned_abs();
-        let limit = wait.in_units(Duration::from_millis(1), MOST);
-        Some(limit.map_or(i32::MAX, |limit| limit.try_into().unwrap_or(i32::MAX)))
-    }
-
-    async fn read_setting(conn: &mut SqliteConnection) -> sqlx::Result<i32> {
-        let row = sqlx::query("PRAGMA busy_timeout").fetch_one(conn).await?;
-        row.try_get_unchecked(0)
-    }
-
-    async fn write_setting(conn: &mut SqliteConnection, setting: &i32) -> sqlx::Result<()> {
-        let sql = AssertSqlSafe(format!("PRAGMA busy_timeout = {setting}"));
-        sqlx::raw_sql(sql).execute(conn).await.map(drop)
-    }
-
-    // The first poll hands the statement to the connection's thread, which runs what it is handed in order, whether somebody
-    // waits for the answer or not.
-    fn queue_setting(conn: &mut SqliteConnection, setting: &i32) {
-        let write = pin!(Self::write_setting(conn, setting));
-        let _ = write.poll(&mut Context::from_waker(Waker::noop()));
-    }
+impl Dialect for Sqlite {
+    const CAPABILITIES: Capabilities = Capabilities {
+        title: "SQLite",
+        // The write transaction is the only lock.
+        locks_rows: false,
+        refusals: 1,
+        quiet_insert: None,
+        // Triggers can change a row only AFTER, which RETURNING does not see.
+        reads_again: true,
+        // A deferred transaction that has read cannot always become a writer, however long it waits.
+        begin: "BEGIN IMMEDIATE",
+        check: None,
+        // Refused within a transaction.
+        probe: Some("BEGIN"),
+        // Where no transaction is open SAVEPOINT would begin one; `probe` tells.
+        set_savepoint: "SAVEPOINT upsert",
+        // A stale snapshot is an error of the first write.
+        snapshot: None,
+        plan_by_keys: None,
+        survives_drop: true,
+        limits_begin: true,
+        arrays: false,
+        // SQLITE_MAX_VARIABLE_NUMBER
+        most_values: 32_766,
+    };
 
     // The write transaction is the lock.
     fn lock_clause(_: Locking) -> &'static str {
@@ -84,6 +57,34 @@ impl Driver<Self> for Sqlite {
         &model.sqlite
     }
 
+    // RTRIM, NOCASE and BINARY: what the column's collation calls equal shows which it is.
+    fn collation_key(type_name: &str, expression: &str) -> Option<String> {
+        (type_name == "TEXT").then(|| {
+            format!(
+                "CASE WHEN {expression} = {expression} || ' ' THEN rtrim({expression}) \
+                 WHEN {expression} = upper({expression}) AND {expression} = lower({expression}) THEN lower({expression}) \
+                 ELSE {expression} END"
+            )
+        })
+    }
+
+    fn parked(type_name: &str, id: &str) -> Option<String> {
+        match type_name {
+            "TEXT" => Some(format!("'upsert parked ' || {id}")),
+            "INTEGER" => Some(format!("-1 - {id}")),
+            // UUIDs are sixteen bytes.
+            "BLOB" => Some("randomblob(16)".to_owned()),
+            _ => None,
+        }
+    }
+
+    // A list of VALUES alone would have no collation.
+    fn row_list() -> (&'static str, &'static str, &'static str) {
+        ("{typed} UNION ALL VALUES (", "), (", ")")
+    }
+}
+
+impl Classify for Sqlite {
     fn cause(error: &dyn DatabaseError) -> Cause {
         let code = error
             .code()
@@ -111,51 +112,45 @@ impl Driver<Self> for Sqlite {
     fn is_safe_to_show(error: &dyn DatabaseError) -> bool {
         error.code().as_deref() != Some("1811")
     }
+}
 
-    // `RETURNING` gives the whole row.
-    fn inserted_id(_: &SqliteQueryResult) -> Option<SqliteArguments> {
-        None
-    }
-
-    const ARRAYS: bool = false;
-
-    // SQLITE_MAX_VARIABLE_NUMBER
-    const MOST_VALUES: usize = 32_766;
-
-    const VALUES: &'static str = "VALUES ";
-
-    // RTRIM, NOCASE and BINARY: what the column's collation calls equal shows which it is.
-    fn folded(type_name: &str, expression: &str) -> Option<String> {
-        (type_name == "TEXT").then(|| {
-            format!(
-                "CASE WHEN {expression} = {expression} || ' ' THEN rtrim({expression}) \
-                 WHEN {expression} = upper({expression}) AND {expression} = lower({expression}) THEN lower({expression}) \
-                 ELSE {expression} END"
-            )
-        })
-    }
-
-    fn parked(type_name: &str, id: &str) -> Option<String> {
-        match type_name {
-            "TEXT" => Some(format!("'upsert parked ' || {id}")),
-            "INTEGER" => Some(format!("-1 - {id}")),
-            // UUIDs are sixteen bytes.
-            "BLOB" => Some("randomblob(16)".to_owned()),
-            _ => None,
-        }
-    }
-
-    // A list of VALUES alone would have no collation.
-    fn row_list() -> (&'static str, &'static str, &'static str) {
-        ("{typed} UNION ALL VALUES (", "), (", ")")
-    }
-
+impl Codec<Self> for Sqlite {
     // sqlx shows an argument in no other way than this one.
-    fn bytes<T: Column<Self>>(value: &T) -> Result<Option<Vec<u8>>, BoxDynError> {
+    fn bytes<T: Column<Self>>(value: &T) -> Result<Bytes, BoxDynError> {
         let mut buffer = SqliteArgumentsBuffer::default();
         let is_null = value.encode_by_ref(&mut buffer)?;
         Ok((!is_null.is_null()).then(|| format!("{buffer:?}").into_bytes()))
     }
 
-    concrete!(Sqlite);
+    codec!(Sqlite);
+}
+
+impl Wire<Self> for Sqlite {
+    // `busy_timeout`, in milliseconds.
+    type Setting = i32;
+
+    fn setting(wait: Wait) -> Option<i32> {
+        const MOST: u32 = i32::MAX.unsigned_abs();
+        let limit = wait.in_units(Duration::from_millis(1), MOST);
+        Some(limit.map_or(i32::MAX, |limit| limit.try_into().unwrap_or(i32::MAX)))
+    }
+
+    async fn read_setting(conn: &mut SqliteConnection) -> sqlx::Result<i32> {
+        let row = sqlx::query("PRAGMA busy_timeout").fetch_one(conn).await?;
+        row.try_get_unchecked(0)
+    }
+
+    async fn write_setting(conn: &mut SqliteConnection, setting: &i32) -> sqlx::Result<()> {
+        let sql = AssertSqlSafe(format!("PRAGMA busy_timeout = {setting}"));
+        sqlx::raw_sql(sql).execute(conn).await.map(drop)
+    }
+
+    // The first poll hands the statement to the connection's thread, which runs what it is handed in order, whether somebody
+    // waits for the answer or not.
+    fn queue_setting(conn: &mut SqliteConnection, setting: &i32) {
+        let write = pin!(Self::write_setting(conn, setting));
+        let _ = write.poll(&mut Context::from_waker(Waker::noop()));
+    }
+
+    wire!(Sqlite);
 }

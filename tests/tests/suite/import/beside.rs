@@ -304,6 +304,7 @@ async fn import(db: &Db, case: &Case) -> (Vec<oracle::Outcome>, BTreeMap<u64, i6
                 Outcome::Created => oracle::Outcome::Created,
                 Outcome::Updated { .. } => oracle::Outcome::Updated,
                 Outcome::Unchanged { .. } => oracle::Outcome::Unchanged,
+                other => panic!("{other:?}"),
             };
             assert!(outcomes.insert(index, outcome).is_none(), "told twice");
         });

@@ -138,6 +138,7 @@ async fn each_row_is_told_once_it_is_committed(db: Db) {
                     "updated"
                 }
                 Outcome::Unchanged { .. } => "unchanged",
+                other => panic!("{other:?}"),
             };
             told.push((index, row.id, row.slug.clone(), outcome));
         });

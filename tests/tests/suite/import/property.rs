@@ -187,6 +187,7 @@ where
                 Outcome::Created => oracle::Outcome::Created,
                 Outcome::Updated { .. } => oracle::Outcome::Updated,
                 Outcome::Unchanged { .. } => oracle::Outcome::Unchanged,
+                other => panic!("{other:?}"),
             };
             assert!(outcomes.insert(index, outcome).is_none(), "told twice");
         });

@@ -53,5 +53,6 @@ fn main() {
         Outcome::Created => Vec::new(),
         Outcome::Updated { matched_by: _, changed } => changed,
         Outcome::Unchanged { matched_by } => vec![matched_by],
+        _ => Vec::new(),
     };
 }

@@ -1,0 +1,25 @@
+//! What users call, in their models' types: options are gathered here, and given to `calls`.
+
+mod begin;
+mod import;
+mod lock;
+mod locked_row;
+mod locked_rows;
+mod locked_upsert;
+mod modify;
+mod slot;
+mod staged;
+mod stored;
+mod transaction;
+mod typed;
+mod upsert;
+
+pub use self::begin::{Begin, begin};
+pub use self::import::Import;
+pub use self::lock::Lock;
+pub use self::locked_row::LockedRow;
+pub use self::locked_rows::LockedRows;
+pub use self::locked_upsert::LockedUpsert;
+pub use self::modify::Modify;
+pub use self::stored::Stored;
+pub use self::upsert::Upsert;

@@ -1,0 +1,315 @@
+//! Many records: a whole version of a source.
+
+use std::fmt::{self, Debug, Formatter};
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+use sqlx::Pool;
+
+use crate::calls::{Backend, Calls as _};
+use crate::contract::{Contract, close};
+use crate::error::{Error, Progress, Report};
+use crate::import::{Missing, OnFailure, OnTakeover, Options, Source, SourceError};
+use crate::in_transaction::InTransaction;
+use crate::locking::Wait;
+use crate::outcome::Outcome;
+use crate::transaction::Retry;
+use crate::value::{New, Row};
+
+use super::Stored;
+use super::stored::mapping;
+use super::typed::Typed;
+
+/// An import of many records. Set options, then [`run`](Self::run) or [`run_in`](Self::run_in).
+///
+/// It does for a whole version of a source what [`upsert`](crate::LockedUpsert::upsert) does for a record, and better than one record
+/// after another could: who is who is settled over all records before anything is written.
+///
+/// # Which record is which row
+///
+/// 1. Records with the same first usable key are one record: the last counts, the others are *superseded*.
+/// 2. A record that finds a row by the model's first look-up owns it.
+/// 3. The others fall back, look-up by look-up. A row that has no owner is theirs; it is taken over if it was another record by
+///    an earlier key, which [`on_takeover`](Self::on_takeover) can forbid. A key that an owner will have is no longer to be
+///    had: the record is superseded, or fails with [`Error::IdentityConflict`] if an earlier key says that it is another
+///    one. A record that finds nothing is created.
+/// 4. A unique key that several want is kept by who has it, else goes to the owner by the earlier look-up, else to the last.
+///    Who does not get it fails with [`Error::Conflict`], and leaves its row as it was.
+///
+/// Keys may move from row to row in any order, in chains and in cycles, though the database checks unique indexes row by row:
+/// records whose keys depend on each other are written in one transaction, and in a cycle a key gets a passing value
+/// meanwhile (NULL, or `upsert parked …`), which no other connection ever sees. A column that cannot hold one (an enum, a CHECK)
+/// makes the record fail with [`Error::Conflict`].
+///
+/// # What is sent
+///
+/// The source is read twice: first the keys of all records and of the rows that they find, one statement a chunk; then, for
+/// each chunk, one SELECT by all look-ups, one that locks what must change in the order of the primary key, one UPDATE of what
+/// differs (a few more where keys move), and one INSERT of the rest, sorted by key. Nothing is written where nothing differs.
+/// A statement is split where it would bind more values than the database takes. On PostgreSQL a transaction of the import's own
+/// begins with `SET LOCAL random_page_cost = 1.1`, so that rows are reached by their keys.
+///
+/// ```sql
+/// SELECT … FROM "taxonomy" JOIN (SELECT "id" AS upsert_id FROM "taxonomy" WHERE "remote_id" = ANY($1::TEXT[])
+///   UNION SELECT "id" AS upsert_id FROM "taxonomy" WHERE "slug" = ANY($2::TEXT[])) upsert_found ON "id" = upsert_id;
+/// SELECT … FROM "taxonomy" WHERE "id" = ANY($1::INT8[]) ORDER BY "id" FOR NO KEY UPDATE;
+/// WITH upsert_new (upsert_id, upsert_m3, upsert_c3, …) AS (SELECT * FROM unnest($1::INT8[], $2::BOOL[], $3::TEXT[], …))
+///   UPDATE "taxonomy" SET "name" = CASE WHEN upsert_m3 THEN upsert_c3 ELSE "name"::TEXT END, … FROM upsert_new WHERE "id" = upsert_id;
+/// INSERT INTO "taxonomy" (…) SELECT *, clock_timestamp() FROM unnest($1::TEXT[], …);
+/// ```
+///
+/// # Others that write meanwhile
+///
+/// Each row is checked again under its lock; what another writer moved is planned again. Lost create races and deadlocks are
+/// done again, chunk by chunk. For each record the outcome is one that a serial order gives; for the import as a whole only
+/// with [`atomic`](Self::atomic).
+///
+/// # Which keys are equal
+///
+/// Those that the database calls equal: by the collations of MySQL and MariaDB, by `NOCASE` and `RTRIM` on SQLite. Not known are
+/// PostgreSQL's nondeterministic collations, of which an import is [`Error::Unsupported`] before anything is written, and
+/// collations that a program adds to SQLite, of which it is so when two such keys meet. A `citext` column is compared byte for
+/// byte, as `upsert` does with a `String`; a key that differs in case alone is an [`Error::Conflict`] by the unique index.
+///
+/// ```
+/// # use upsert_runtime::{LockedUpsert, Missing};
+/// # #[derive(Debug, Clone, PartialEq, LockedUpsert)]
+/// # #[lookup(remote_id, slug)]
+/// # struct Taxonomy { id: i64, remote_id: String, slug: String, source: String }
+/// # async fn example(pool: sqlx::SqlitePool, records: Vec<NewTaxonomy>) -> Result<(), Box<dyn std::error::Error>> {
+/// let report = Taxonomy::import(records)
+///     .missing(Missing::Delete)
+///     .scope(|row| row.source == "remote")
+///     .run(&pool)
+///     .await?;
+/// println!("{report}");
+/// for failure in &report.failed {
+///     eprintln!("line {}: {}", failure.index + 1, failure.error);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "nothing is imported before `run` or `run_in` is awaited"]
+pub struct Import<'f, M: Contract> {
+    source: Source<'f>,
+    options: Options<'f>,
+    model: PhantomData<fn() -> M>,
+}
+
+impl<'f, M: Contract> Import<'f, M> {
+    pub(crate) fn of_memory(records: impl IntoIterator<Item = impl Into<M::New>>) -> Self {
+        let mut closed = Vec::new();
+        for new in records {
+            closed.push(close::<M>(new.into()));
+        }
+        Self::of(Source::Memory(closed))
+    }
+
+    /// The same for what `open` gives each time.
+    pub(crate) fn of_opened<S, N, E>(mut open: impl FnMut() -> S + Send + 'f) -> Self
+    where
+        S: Stream<Item = Result<N, E>> + Send + 'f,
+        N: Into<M::New> + 'f,
+        E: Into<SourceError> + 'f,
+    {
+        Self::of(Source::Opened(Box::new(move || {
+            Box::pin(Closed {
+                stream: Box::pin(open()),
+                close: |new: N| close::<M>(new.into()),
+            })
+        })))
+    }
+
+    fn of(source: Source<'f>) -> Self {
+        Self {
+            source,
+            options: Options::default(),
+            model: PhantomData,
+        }
+    }
+
+    /// How many records are written at once; the default is 1,000, and 0 counts as 1. Without [`atomic`](Self::atomic) rows are
+    /// locked as long as a chunk takes. On MySQL and MariaDB a chunk must fit into `max_allowed_packet`.
+    pub fn chunk_size(mut self, records: usize) -> Self {
+        self.options.chunk_size = records.max(1);
+        self
+    }
+
+    /// Does everything in one transaction and rolls it back: the counts and errors are the true ones. It takes the locks of a real
+    /// import, fires triggers, and may burn ids of a sequence. [`each`](Self::each) is not called.
+    pub fn dry_run(mut self, dry_run: bool) -> Self {
+        self.options.dry_run = dry_run;
+        self
+    }
+
+    /// How long each statement may wait for a lock; without it the session's own setting holds. A limit that is reached stops
+    /// the import.
+    pub fn wait(mut self, wait: Wait) -> Self {
+        self.options.wait = Some(wait);
+        self
+    }
+
+    /// Does everything in one transaction, instead of one a chunk. Rows that need no change are locked too, so that the import
+    /// as a whole comes before or after any other writer; all stay locked until the end. After a deadlock it begins anew, as
+    /// [`retry`](Self::retry) allows: by default not later than 30 seconds after it began. A deferred constraint is judged by the
+    /// COMMIT, which fails the import then, and not the record.
+    pub fn atomic(mut self, atomic: bool) -> Self {
+        self.options.atomic = atomic;
+        self
+    }
+
+    /// What a record that fails does to the import.
+    pub fn on_failure(mut self, on_failure: OnFailure) -> Self {
+        self.options.on_failure = on_failure;
+        self
+    }
+
+    /// Whether records may take over rows of others.
+    pub fn on_takeover(mut self, on_takeover: OnTakeover) -> Self {
+        self.options.on_takeover = on_takeover;
+        self
+    }
+
+    /// What becomes of rows that the import does not have. For an import that is *complete*: each row of the scope that is not
+    /// in it is gone from the source.
+    ///
+    /// A row is missing if it was there at the start, is in the [`scope`](Self::scope), has a usable first key, and no record is
+    /// this row. It is deleted together with the record that needs one of its keys, else in the end, if no record failed; each is
+    /// looked at again under its lock. A row that the database will not delete (a foreign key) stays. A record without a usable
+    /// key, or an error of the source, makes the import incomplete: nothing is deleted then.
+    pub fn missing(mut self, missing: Missing) -> Self {
+        self.options.missing = missing;
+        self
+    }
+
+    /// Which rows may be missing; without it all. It is asked at the start, and again under the row's lock.
+    pub fn scope(mut self, mut scope: impl FnMut(&M) -> bool + Send + 'f) -> Self {
+        self.options.scope = Some(Box::new(move |row: &Row| scope(row.open())));
+        self
+    }
+
+    /// The largest share of the rows that may be missing, from 0 to 1; the default is 0.1. With more of them, or no records at all,
+    /// it is [`Error::Refused`] before anything is written.
+    pub fn max_share(mut self, share: f64) -> Self {
+        self.options.max_share = share;
+        self
+    }
+
+    /// Is told after each chunk how far the import has come. It begins at 0 again where an import in one transaction does.
+    pub fn progress(mut self, progress: impl FnMut(&Progress) + Send + 'f) -> Self {
+        self.options.progress = Some(Box::new(progress));
+        self
+    }
+
+    /// Is told of each row that a record was stored in, once it is committed: the record's index from 0, the row as it is
+    /// stored, and what was done. In [`run_in`](Self::run_in) it is told in the end; the commit is the caller's. For children
+    /// that refer to the row. It costs a statement for the rows that a chunk updates, and one for those that it creates.
+    pub fn each(mut self, mut each: impl FnMut(u64, &M, &Outcome) + Send + 'f) -> Self {
+        self.options.each = Some(Box::new(move |index, row: &Row, outcome: &Outcome| {
+            each(index, row.open(), outcome);
+        }));
+        self
+    }
+
+    /// Keeps each touched row in [`Report::changes`], as it was before and is after: for an audit, or for the diff of a dry run.
+    /// It costs memory, and two statements a chunk, as [`each`](Self::each) does. [`Error::Stopped`] tells no changes.
+    pub fn changes(mut self, changes: bool) -> Self {
+        self.options.changes = changes;
+        self
+    }
+
+    /// How often, and for how long, a chunk is tried, or the whole with [`atomic`](Self::atomic); the default is
+    /// [`Retry::default`].
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.options.retry = retry;
+        self
+    }
+
+    /// Imports, in transactions of its own.
+    ///
+    /// Dropped in flight, it leaves no lock and no open transaction behind; chunks that are committed stay.
+    ///
+    /// # Errors
+    ///
+    /// A record that fails is no error but told in the [`Report`]. [`Error::Stopped`]: the server is gone, others were in the
+    /// way for too long, or a source gave other records the second time; it says what was committed. [`Error::Refused`]:
+    /// [`max_share`](Self::max_share). [`Error::Aborted`]: [`OnFailure::Abort`].
+    pub fn run<'a, DB: Backend>(
+        self,
+        pool: &'a Pool<DB>,
+    ) -> impl Future<Output = Result<Report<M>, Error>> + Send
+    where
+        M: Stored<DB>,
+        'f: 'a,
+    {
+        let answer = DB::Calls::import(pool, mapping::<DB, M>(), self.source, self.options);
+        Typed::new(answer, Report::typed)
+    }
+
+    /// Imports in the caller's transaction, all or nothing with it; rows stay locked until it ends.
+    ///
+    /// It runs in a savepoint: after an error the transaction is as before the call, unless the error is
+    /// [`Error::TransactionLost`] within [`Error::Stopped`]. Begin it with [`begin`](crate::begin): at REPEATABLE READ, MySQL's
+    /// default, a row that another transaction has committed since is not seen, and a record that meets it ends the import
+    /// with [`Error::Serialization`], which a new transaction does not meet again.
+    ///
+    /// # Errors
+    ///
+    /// As for [`run`](Self::run); deadlocks are not tried again.
+    pub fn run_in<'a, T: InTransaction + ?Sized>(
+        self,
+        tx: &'a mut T,
+    ) -> impl Future<Output = Result<Report<M>, Error>> + Send
+    where
+        M: Stored<T::Database>,
+        'f: 'a,
+    {
+        let mapping = mapping::<T::Database, M>();
+        let answer = <T::Database as Backend>::Calls::import_in(
+            tx.lend(),
+            mapping,
+            self.source,
+            self.options,
+        );
+        Typed::new(answer, Report::typed)
+    }
+}
+
+/// A stream whose items are closed, and whose errors are boxed.
+struct Closed<S, N> {
+    stream: Pin<Box<S>>,
+    close: fn(N) -> New,
+}
+
+impl<S, N, E> Stream for Closed<S, N>
+where
+    S: Stream<Item = Result<N, E>>,
+    E: Into<SourceError>,
+{
+    type Item = Result<New, SourceError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let polled = self.stream.as_mut().poll_next(context);
+        polled.map(|item| item.map(|item| item.map(self.close).map_err(Into::into)))
+    }
+}
+
+impl<M: Contract> Debug for Import<'_, M> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let options = &self.options;
+        f.debug_struct("Import")
+            .field("model", &M::MODEL.name)
+            .field("chunk_size", &options.chunk_size)
+            .field("dry_run", &options.dry_run)
+            .field("wait", &options.wait)
+            .field("atomic", &options.atomic)
+            .field("on_failure", &options.on_failure)
+            .field("on_takeover", &options.on_takeover)
+            .field("missing", &options.missing)
+            .field("max_share", &options.max_share)
+            .field("retry", &options.retry)
+            .finish_non_exhaustive()
+    }
+}

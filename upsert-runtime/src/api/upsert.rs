@@ -1,0 +1,182 @@
+//! One record.
+
+use std::fmt::{self, Debug, Formatter};
+
+use sqlx::Pool;
+
+use crate::calls::{Backend, Calls as _};
+use crate::contract::{Contract, close};
+use crate::error::Error;
+use crate::in_transaction::InTransaction;
+use crate::locking::{Locking, Wait};
+use crate::outcome::Upserted;
+use crate::record::Updating;
+use crate::transaction::Retry;
+use crate::value::{Changes, Row};
+
+use super::Stored;
+use super::stored::mapping;
+use super::typed::Typed;
+
+/// One record on its way into the table; made by [`LockedUpsert::upsert`](crate::LockedUpsert::upsert).
+///
+/// Both ways to run it do the same:
+///
+/// 1. The look-ups are tried in the order declared, but those with a NULL or blank column in the record. The first that finds
+///    a row wins, and the row is locked until the transaction ends. On PostgreSQL:
+///    `SELECT … WHERE "slug" = $1 LIMIT 2 FOR NO KEY UPDATE`.
+/// 2. A row was found: the columns of the updating data that differ from it (by the field's `PartialEq`) are written, with the
+///    `touch` columns: `UPDATE … SET "name" = $1, "updated_at" = clock_timestamp() WHERE "id" = $2 RETURNING …`. If none
+///    differs, nothing is written.
+/// 3. None was found: the row is created. If another caller is faster, it is looked up again.
+///
+/// Concurrent callers create no duplicates **if each look-up has a unique index**, with NULLs allowed where the field is an
+/// `Option`.
+#[must_use = "nothing happens before `run` or `run_in` is awaited"]
+pub struct Upsert<'f, M: Contract> {
+    new: M::New,
+    updating: Updating<'f>,
+    retry: Retry,
+    wait: Option<Wait>,
+}
+
+impl<'f, M: Contract> Upsert<'f, M> {
+    pub(crate) fn new(new: M::New) -> Self {
+        Self {
+            new,
+            updating: Updating::New,
+            retry: Retry::default(),
+            wait: None,
+        }
+    }
+
+    /// What is written if a row is found: only columns that are set here, NULL included. Without it, all updatable columns of
+    /// the creating data but blank keys.
+    ///
+    /// With `Changes::new()`, which sets nothing, a row that is found stays as it is: get or create.
+    pub fn updating(mut self, changes: impl Into<M::Changes>) -> Self {
+        self.updating = Updating::Changes(Changes::of::<M::Changes>(changes.into()));
+        self
+    }
+
+    /// The same, made from the row that was found, under its lock: keep what an editor changed by hand, count up, merge.
+    ///
+    /// `changes` runs anew in each attempt, on the row as it is then, and not at all where the row is created.
+    ///
+    /// ```
+    /// # use upsert_runtime::LockedUpsert;
+    /// # #[derive(Debug, Clone, PartialEq, LockedUpsert)]
+    /// # #[lookup(slug)]
+    /// # struct Taxonomy { id: i64, slug: String, uses: i64 }
+    /// # async fn example(pool: sqlx::SqlitePool) -> Result<(), Box<dyn std::error::Error>> {
+    /// Taxonomy::upsert(NewTaxonomy { slug: "rock".into(), uses: 1 })
+    ///     .updating_with(|row| TaxonomyChanges::new().uses(row.uses + 1))
+    ///     .run(&pool)
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn updating_with<'g>(
+        self,
+        mut changes: impl FnMut(&M) -> M::Changes + Send + 'g,
+    ) -> Upsert<'g, M> {
+        Upsert {
+            new: self.new,
+            updating: Updating::Row(Box::new(move |row: &Row| Changes::of(changes(row.open())))),
+            retry: self.retry,
+            wait: self.wait,
+        }
+    }
+
+    /// How long each statement may wait for a lock; without it the session's own setting holds, in a transaction of
+    /// [`begin`](crate::begin) the limit of that one.
+    pub fn wait(mut self, wait: Wait) -> Self {
+        self.wait = Some(wait);
+        self
+    }
+
+    /// How often [`run`](Self::run) tries; the default is [`Retry::default`]. It has no meaning for
+    /// [`run_in`](Self::run_in).
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// Runs in a transaction of its own.
+    ///
+    /// After a deadlock, a serialization failure, a lost create race or a connection lost before COMMIT the whole is done
+    /// again, within the bounds of [`retry`](Self::retry). Dropped in flight, it leaves no lock and no open transaction behind;
+    /// whether the row is written is then open.
+    ///
+    /// A server that cannot be reached is not asked again by [`retry`](Self::retry): sqlx's pool does so itself, until its
+    /// `acquire_timeout` (30 s by default), and what comes out is [`Error::Database`] with the text of a time-out.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoUsableKey`], [`Error::Ambiguous`], [`Error::IdentityConflict`], [`Error::Conflict`]: the record does not fit
+    /// what is stored. [`Error::LockTimeout`], [`Error::Exhausted`]: others were in the way for too long.
+    /// [`Error::CommitUnknown`]: it may be stored. [`Error::Database`]: anything else. But for `CommitUnknown`, nothing is
+    /// written then.
+    pub fn run<'a, DB: Backend>(
+        self,
+        pool: &'a Pool<DB>,
+    ) -> impl Future<Output = Result<Upserted<M>, Error>> + Send
+    where
+        M: Stored<DB>,
+        'f: 'a,
+    {
+        let bounds = (self.retry, Locking::waiting(self.wait));
+        let new = close::<M>(self.new);
+        let answer = DB::Calls::upsert(pool, mapping::<DB, M>(), bounds, new, self.updating);
+        Typed::new(answer, Upserted::typed)
+    }
+
+    /// Runs in the caller's transaction, which may be one of [`begin`](crate::begin) or sqlx's own. The row stays locked until
+    /// that transaction ends.
+    ///
+    /// It runs in a savepoint: after an error the transaction is as before the call and can go on, unless the error is
+    /// [`Error::TransactionLost`]. The transaction is never begun again; an error that [is retryable](Error::is_retryable) asks
+    /// the caller to do so. Above READ COMMITTED a lost race can be such an error. That is MySQL's default, where a look-up
+    /// that finds nothing then also locks the gap around the key, and creators of *different* records can deadlock: begin with
+    /// [`begin`](crate::begin), which is READ COMMITTED everywhere.
+    ///
+    /// On SQLite a transaction that was begun with plain `BEGIN` takes the write lock first; if another connection has written
+    /// since it read, that is [`Error::Serialization`].
+    ///
+    /// The savepoint is named `upsert`; give none of yours that name.
+    ///
+    /// # Errors
+    ///
+    /// As for [`run`](Self::run), with [`Error::Deadlock`], [`Error::Serialization`] and [`Error::TransactionLost`] where that
+    /// one tries again, and without [`Error::CommitUnknown`].
+    pub fn run_in<'a, T: InTransaction + ?Sized>(
+        self,
+        tx: &'a mut T,
+    ) -> impl Future<Output = Result<Upserted<M>, Error>> + Send
+    where
+        M: Stored<T::Database>,
+        'f: 'a,
+    {
+        let locking = Locking::waiting(self.wait);
+        let new = close::<M>(self.new);
+        let mapping = mapping::<T::Database, M>();
+        let answer = <T::Database as Backend>::Calls::upsert_in(
+            tx.lend(),
+            mapping,
+            locking,
+            new,
+            self.updating,
+        );
+        Typed::new(answer, Upserted::typed)
+    }
+}
+
+impl<M: Contract> Debug for Upsert<'_, M> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upsert")
+            .field("model", &M::MODEL.name)
+            .field("retry", &self.retry)
+            .field("wait", &self.wait)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,54 @@
+//! What a database can do, as data: one value a database, beside its texts, its codec and its error codes.
+
+/// The facts by which databases differ. `None` where there is no such thing.
+#[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+#[expect(unnameable_types, reason = "only this crate names it")]
+pub struct Capabilities {
+    /// What a user calls the database.
+    pub title: &'static str,
+
+    /// Whether rows are locked one by one, so that other transactions can change rows while one of ours runs.
+    pub locks_rows: bool,
+
+    /// How many times in a row a create may be refused by a unique index, though no key finds a row, before it counts as a
+    /// conflict and not as a lost race.
+    pub refusals: u32,
+
+    /// What makes an INSERT that meets a unique index insert nothing, without an error and without harm.
+    pub quiet_insert: Option<&'static str>,
+
+    /// Whether a row is read again after a write: there is no `RETURNING`, or it does not see what triggers do.
+    pub reads_again: bool,
+
+    /// Begins a transaction in which a locking read sees what others have committed meanwhile.
+    pub begin: &'static str,
+
+    /// Fails if the transaction that `begin` began has been undone or has ended.
+    pub check: Option<&'static str>,
+
+    /// Succeeds, and begins a transaction, only where none is open; for a database whose other statements do not tell.
+    pub probe: Option<&'static str>,
+
+    /// Sets the savepoint of a call, and fails where no transaction is open.
+    pub set_savepoint: &'static str,
+
+    /// Gives a row where the transaction reads from a snapshot of its beginning, locking reads included.
+    pub snapshot: Option<&'static str>,
+
+    /// What makes the planner reach a thousand rows by their keys, for the rest of the transaction.
+    pub plan_by_keys: Option<&'static str>,
+
+    /// Whether a connection can be used after a call on it was dropped in flight: the database runs in this process and
+    /// finishes the call.
+    pub survives_drop: bool,
+
+    /// Whether a limit of waiting must be set before BEGIN, which waits for a lock, and put back after the transaction's end.
+    pub limits_begin: bool,
+
+    /// Whether many values can be sent as one: an array for each column, whatever their number.
+    pub arrays: bool,
+
+    /// The most values that one statement takes.
+    pub most_values: usize,
+}

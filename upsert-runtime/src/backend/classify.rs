@@ -1,0 +1,102 @@
+//! What a database's error means for what to do next, by its code.
+
+use sqlx::error::{DatabaseError, UnexpectedNullError};
+
+use super::codec::Mismatch;
+use super::{Dialect, Supported};
+
+/// What an error means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(
+    unnameable_types,
+    reason = "the methods that name it are this crate's own"
+)]
+pub enum Cause {
+    /// A unique constraint refused a write.
+    Unique,
+    /// The database cannot tell beforehand whether a write meets a constraint: `ON CONFLICT` and a deferrable constraint.
+    NotQuiet,
+    /// The database chose the transaction to resolve a deadlock.
+    Deadlock,
+    /// What the transaction has read has been changed since.
+    Serialization,
+    /// A lock was not granted in time.
+    LockTimeout,
+    /// The transaction is no more, or refuses every further statement.
+    TransactionGone,
+    /// The connection is gone, and its transaction with it.
+    ConnectionLost,
+    /// A COMMIT of which nobody can know whether it took effect.
+    CommitUnknown,
+    /// The server does not know the words in which a limit is said.
+    NotUnderstood,
+    /// The server does not have the statement that was sent to it just before.
+    StatementLost,
+    /// A value, or the row as a whole, was refused: another record may fare better.
+    Record,
+    /// Anything else.
+    Other,
+}
+
+/// A database's codes, and what its texts may show.
+#[expect(unnameable_types, reason = "only this crate names it")]
+pub trait Classify {
+    /// What an error means.
+    fn cause(error: &dyn DatabaseError) -> Cause;
+
+    /// The unique constraint, index or columns that a write met.
+    fn constraint(error: &dyn DatabaseError) -> Option<String>;
+
+    /// Whether the error's text names tables, columns and types only, and never a value.
+    fn is_safe_to_show(error: &dyn DatabaseError) -> bool;
+}
+
+/// What an error of the driver means.
+pub(crate) fn cause<DB: Supported>(error: &sqlx::Error) -> Cause {
+    match error {
+        sqlx::Error::Database(error) => DB::Driver::cause(&**error),
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed => {
+            Cause::ConnectionLost
+        }
+        // A value that cannot be sent or read, or a row that a trigger keeps from being stored.
+        sqlx::Error::Encode(_)
+        | sqlx::Error::Decode(_)
+        | sqlx::Error::ColumnDecode { .. }
+        | sqlx::Error::RowNotFound => Cause::Record,
+        _ => Cause::Other,
+    }
+}
+
+/// What the driver says, as far as it cannot quote a record's values.
+pub(crate) fn shown<DB: Supported>(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Database(error) => {
+            let code = error.code().unwrap_or_default();
+            if DB::Driver::is_safe_to_show(&**error) {
+                format!("{} ({code})", error.message())
+            } else {
+                format!("{} refused it ({code})", DB::Driver::CAPABILITIES.title)
+            }
+        }
+        sqlx::Error::ColumnDecode { index, source } => {
+            if let Some(mismatch) = source.downcast_ref::<Mismatch>() {
+                format!("column `{index}`: {mismatch}")
+            } else if source.is::<UnexpectedNullError>() {
+                format!("column `{index}` is NULL; a field for it is an `Option`")
+            } else {
+                format!("column `{index}` holds what its field's type cannot")
+            }
+        }
+        sqlx::Error::Encode(_) => "a value cannot be encoded".to_owned(),
+        sqlx::Error::RowNotFound => {
+            "the database stored no row (a trigger or rule may have kept it from doing so)"
+                .to_owned()
+        }
+        sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::BeginFailed
+        | sqlx::Error::InvalidSavePointStatement
+        | sqlx::Error::Protocol(_) => error.to_string(),
+        _ => "the driver failed".to_owned(),
+    }
+}

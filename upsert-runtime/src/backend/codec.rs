@@ -1,0 +1,269 @@
+//! How the value of a column is bound, read and compared on a database, whatever its field's type.
+
+use std::any::type_name;
+use std::error::Error as StdError;
+use std::fmt::{self, Debug, Display, Formatter};
+use std::marker::PhantomData;
+
+use sqlx::error::BoxDynError;
+use sqlx::{Database, Decode, Encode, Type, TypeInfo};
+
+use super::Supported;
+use crate::value::Value;
+
+/// A type that sqlx can both bind as and read from a column of `DB`.
+///
+/// Implemented for every such type; it needs nothing from you.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a column of `{DB}`",
+    label = "sqlx cannot both bind and read `{Self}`",
+    note = "sqlx may know the type behind one of its features, for example `chrono` or `uuid`, or not for this database at all; derive `sqlx::Type` for one of your own"
+)]
+pub trait Column<DB: Database>:
+    for<'q> Encode<'q, DB> + for<'r> Decode<'r, DB> + Type<DB> + Send + Sync + 'static
+{
+}
+
+#[diagnostic::do_not_recommend]
+impl<DB: Database, T> Column<DB> for T where
+    T: for<'q> Encode<'q, DB> + for<'r> Decode<'r, DB> + Type<DB> + Send + Sync + 'static
+{
+}
+
+/// The answer of binding a value: the driver's error if it cannot be encoded.
+pub(crate) type BindResult = Result<(), BoxDynError>;
+
+/// The bytes in which a value is sent; `None` for NULL.
+pub(crate) type Bytes = Option<Vec<u8>>;
+
+/// How a database's values are bound and read, where the types must be concrete.
+#[expect(unnameable_types, reason = "only this crate names it")]
+pub trait Codec<DB: Database> {
+    /// Reads the column at this place.
+    fn get<T: Column<DB>>(row: &DB::Row, index: usize) -> sqlx::Result<T>;
+
+    /// Binds a value or NULL behind those bound already.
+    fn bind<T: Column<DB>>(value: Option<&T>, to: &mut DB::Arguments) -> BindResult;
+
+    /// Binds an array, where there are some.
+    fn bind_array<T: Column<DB>>(_: &[Option<&Value>], _: &mut DB::Arguments) -> BindResult {
+        Err("this database has no arrays".into())
+    }
+
+    /// Binds an array of flags, where there are arrays.
+    fn bind_flags(_: Vec<bool>, _: &mut DB::Arguments) -> BindResult {
+        Err("this database has no arrays".into())
+    }
+
+    /// The bytes in which a value is sent; its type is known to who compares them.
+    fn bytes<T: Column<DB>>(value: &T) -> Result<Bytes, BoxDynError>;
+
+    /// The bytes that this crate selected, at this place.
+    fn selected_bytes(row: &DB::Row, index: usize) -> sqlx::Result<Bytes>;
+
+    /// A number that this crate selected, at this place.
+    fn number(row: &DB::Row, index: usize) -> sqlx::Result<Option<i64>>;
+}
+
+/// What can be done with a column's value on a database. There is one for each type and database, which all models share.
+pub trait FieldCodec<DB: Database>: Debug + Sync {
+    /// What the database calls the type.
+    fn type_name(&self) -> String;
+
+    /// Whether the field is an `Option`, so that its column may be NULL.
+    fn is_optional(&self) -> bool;
+
+    /// Binds a value or NULL behind those bound already.
+    ///
+    /// # Errors
+    ///
+    /// If the value cannot be encoded.
+    fn bind(&self, value: Option<&Value>, to: &mut DB::Arguments) -> BindResult;
+
+    /// Binds values as one array.
+    ///
+    /// # Errors
+    ///
+    /// If a value cannot be encoded, or the database has no arrays.
+    fn bind_array(&self, values: &[Option<&Value>], to: &mut DB::Arguments) -> BindResult;
+
+    /// The bytes in which a value is sent; `None` for NULL.
+    ///
+    /// # Errors
+    ///
+    /// If the value cannot be encoded.
+    fn bytes(&self, value: &Value) -> Result<Option<Vec<u8>>, BoxDynError>;
+
+    /// Reads the column at this place into an `Option` of the type.
+    ///
+    /// # Errors
+    ///
+    /// If the column's SQL type and the field's type do not fit, or the value cannot be decoded.
+    fn read(&self, row: &DB::Row, index: usize, into: &mut Value) -> sqlx::Result<()>;
+}
+
+/// The codec of the type `T`.
+pub struct Of<T>(PhantomData<fn() -> T>);
+
+impl<T> Of<T> {
+    /// It has no state.
+    pub const CODEC: Self = Self(PhantomData);
+}
+
+impl<T> Debug for Of<T> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(type_name::<T>())
+    }
+}
+
+impl<DB: Supported, T: Column<DB>> FieldCodec<DB> for Of<T> {
+    fn type_name(&self) -> String {
+        // sqlx calls this type by a name that only people understand.
+        T::type_info().name().replace("\"CHAR\"", "\"char\"")
+    }
+
+    fn is_optional(&self) -> bool {
+        // Names of types are meant for people, but this one knows aliases.
+        type_name::<T>().starts_with("core::option::Option<")
+    }
+
+    fn bind(&self, value: Option<&Value>, to: &mut DB::Arguments) -> BindResult {
+        let value = match value {
+            Some(value) => Some(typed::<T>(value)?),
+            None => None,
+        };
+        DB::Driver::bind(value, to)
+    }
+
+    fn bind_array(&self, values: &[Option<&Value>], to: &mut DB::Arguments) -> BindResult {
+        DB::Driver::bind_array::<T>(values, to)
+    }
+
+    fn bytes(&self, value: &Value) -> Result<Bytes, BoxDynError> {
+        DB::Driver::bytes::<T>(typed(value)?)
+    }
+
+    fn read(&self, row: &DB::Row, index: usize, into: &mut Value) -> sqlx::Result<()> {
+        let Some(into) = into.downcast_mut::<Option<T>>() else {
+            return Err(sqlx::Error::Decode(NOT_THIS_TYPE.into()));
+        };
+        *into = Some(DB::Driver::get(row, index)?);
+        Ok(())
+    }
+}
+
+const NOT_THIS_TYPE: &str = "the model has no column of this type here";
+
+/// The value in its type.
+pub(super) fn typed<T: 'static>(value: &Value) -> Result<&T, BoxDynError> {
+    match value.downcast_ref() {
+        Some(value) => Ok(value),
+        None => Err(NOT_THIS_TYPE.into()),
+    }
+}
+
+/// The column's SQL type and the field's type do not fit.
+#[derive(Debug)]
+pub(crate) struct Mismatch {
+    pub(crate) rust: &'static str,
+    pub(crate) sql: String,
+}
+
+impl Display for Mismatch {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "SQL type `{}` cannot be read as `{}`",
+            self.sql, self.rust
+        )
+    }
+}
+
+impl StdError for Mismatch {}
+
+/// Whether this is one of the plain types, none of which has a value for NULL.
+pub(super) fn has_no_null<T: 'static>() -> bool {
+    use std::any::TypeId;
+
+    let numbers = [
+        TypeId::of::<i8>(),
+        TypeId::of::<i16>(),
+        TypeId::of::<i32>(),
+        TypeId::of::<i64>(),
+    ];
+    let unsigned = [
+        TypeId::of::<u8>(),
+        TypeId::of::<u16>(),
+        TypeId::of::<u32>(),
+        TypeId::of::<u64>(),
+    ];
+    let others = [
+        TypeId::of::<f32>(),
+        TypeId::of::<f64>(),
+        TypeId::of::<bool>(),
+    ];
+    let owned = [
+        TypeId::of::<String>(),
+        TypeId::of::<Box<str>>(),
+        TypeId::of::<Vec<u8>>(),
+    ];
+    let this = TypeId::of::<T>();
+    numbers.contains(&this)
+        || unsigned.contains(&this)
+        || others.contains(&this)
+        || owned.contains(&this)
+}
+
+/// The methods of [`Codec`] whose text is the same for every database but whose types must be concrete.
+macro_rules! codec {
+    ($database:ty) => {
+        fn get<T: Column<$database>>(
+            row: &<$database as Database>::Row,
+            index: usize,
+        ) -> sqlx::Result<T> {
+            use sqlx::{Column as _, Row as _, TypeInfo as _, ValueRef as _};
+
+            let value = row.try_get_raw(index)?;
+            let decode_error = |source| sqlx::Error::ColumnDecode {
+                index: row.column(index).name().to_owned(),
+                source,
+            };
+            // sqlx reads NULL as 0 or as empty text on SQLite.
+            if value.is_null() && $crate::backend::codec::has_no_null::<T>() {
+                return Err(decode_error(Box::new(sqlx::error::UnexpectedNullError)));
+            }
+            let sql_type = value.type_info();
+            if !value.is_null() && !sql_type.is_null() && !T::compatible(&sql_type) {
+                return Err(decode_error(Box::new($crate::backend::codec::Mismatch {
+                    rust: std::any::type_name::<T>(),
+                    sql: sql_type.name().to_owned(),
+                })));
+            }
+            T::decode(value).map_err(decode_error)
+        }
+
+        fn bind<T: Column<$database>>(
+            value: Option<&T>,
+            to: &mut <$database as Database>::Arguments,
+        ) -> $crate::backend::codec::BindResult {
+            use sqlx::Arguments as _;
+            to.add(value)
+        }
+
+        fn selected_bytes(
+            row: &<$database as Database>::Row,
+            index: usize,
+        ) -> sqlx::Result<$crate::backend::codec::Bytes> {
+            use sqlx::Row as _;
+            row.try_get_unchecked(index)
+        }
+
+        fn number(row: &<$database as Database>::Row, index: usize) -> sqlx::Result<Option<i64>> {
+            use sqlx::Row as _;
+
+            // What a CASE of small numbers is called differs.
+            row.try_get_unchecked(index)
+        }
+    };
+}
+pub(super) use codec;

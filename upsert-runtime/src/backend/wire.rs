@@ -1,0 +1,104 @@
+//! How a database is spoken to.
+
+use sqlx::{Database, SqlStr};
+
+use crate::locking::Wait;
+
+/// What is sent, and what comes back.
+///
+/// Implemented concretely for each database: generic code would have to spell `for<'c> &'c mut DB::Connection: Executor<'c>` in
+/// every signature up to the user's.
+#[expect(unnameable_types, reason = "only this crate names it")]
+pub trait Wire<DB: Database> {
+    /// The session's setting of how long a statement waits, where it is replaced for a call and put back after it.
+    type Setting: Send + Sync + 'static;
+
+    /// The setting that is this limit; `None` where it stands in each statement instead.
+    fn setting(wait: Wait) -> Option<Self::Setting>;
+
+    /// Reads the setting.
+    fn read_setting(
+        conn: &mut DB::Connection,
+    ) -> impl Future<Output = sqlx::Result<Self::Setting>> + Send;
+
+    /// Replaces the setting; where it can be, for the transaction only.
+    fn write_setting(
+        conn: &mut DB::Connection,
+        setting: &Self::Setting,
+    ) -> impl Future<Output = sqlx::Result<()>> + Send;
+
+    /// Sees to it that the setting is replaced before whatever comes next on the connection; nothing where the transaction's end
+    /// does so.
+    fn queue_setting(_conn: &mut DB::Connection, _setting: &Self::Setting) {}
+
+    /// Runs a text without parameters, which may hold several statements.
+    fn run(
+        conn: &mut DB::Connection,
+        sql: &'static str,
+    ) -> impl Future<Output = sqlx::Result<()>> + Send;
+
+    /// Sends a statement, and gives the rows.
+    fn fetch(
+        conn: &mut DB::Connection,
+        sql: SqlStr,
+        arguments: DB::Arguments,
+        keep_prepared: bool,
+    ) -> impl Future<Output = sqlx::Result<Vec<DB::Row>>> + Send;
+
+    /// Sends a statement that gives no rows.
+    fn execute(
+        conn: &mut DB::Connection,
+        sql: SqlStr,
+        arguments: DB::Arguments,
+        keep_prepared: bool,
+    ) -> impl Future<Output = sqlx::Result<DB::QueryResult>> + Send;
+
+    /// How many rows a statement changed.
+    fn affected(done: &DB::QueryResult) -> u64;
+
+    /// The number that the database gave an inserted row, as arguments of a statement; `None` where it does not say.
+    fn inserted_id(_done: &DB::QueryResult) -> Option<DB::Arguments> {
+        None
+    }
+}
+
+/// The methods of [`Wire`] whose text is the same for every database.
+macro_rules! wire {
+    ($database:ty) => {
+        async fn run(
+            conn: &mut <$database as Database>::Connection,
+            sql: &'static str,
+        ) -> sqlx::Result<()> {
+            sqlx::raw_sql(sql).execute(conn).await.map(drop)
+        }
+
+        async fn fetch(
+            conn: &mut <$database as Database>::Connection,
+            sql: sqlx::SqlStr,
+            arguments: <$database as Database>::Arguments,
+            keep_prepared: bool,
+        ) -> sqlx::Result<Vec<<$database as Database>::Row>> {
+            sqlx::query_with(sql, arguments)
+                .persistent(keep_prepared)
+                .fetch_all(conn)
+                .await
+        }
+
+        async fn execute(
+            conn: &mut <$database as Database>::Connection,
+            sql: sqlx::SqlStr,
+            arguments: <$database as Database>::Arguments,
+            keep_prepared: bool,
+        ) -> sqlx::Result<<$database as Database>::QueryResult> {
+            sqlx::query_with(sql, arguments)
+                .persistent(keep_prepared)
+                .execute(conn)
+                .await
+        }
+
+        fn affected(done: &<$database as Database>::QueryResult) -> u64 {
+            done.rows_affected()
+        }
+    };
+}
+pub(super) use wire;

@@ -1,0 +1,95 @@
+//! The contract that the derive fills: what a model is, in its own types.
+
+use std::fmt::Debug;
+
+use crate::schema::{Columns, Fields, Model};
+use crate::value::{Changes, KeyParts, New, Row, Value};
+
+/// What only the derive writes: a model as data, and what its own code does with its values.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a model",
+    label = "missing `#[derive(LockedUpsert)]`",
+    note = "add `#[derive(LockedUpsert)]` and `#[lookup(..)]` to `{Self}`"
+)]
+pub trait Contract: Sized + Send + Sync + 'static {
+    /// Creating data: a value for each column that is written on create.
+    type New: Clone + Debug + Send + Sync + 'static;
+
+    /// Updating data: each updatable column is set or left alone.
+    type Changes: Clone + Debug + Default + PartialEq + From<Self::New> + Send + Sync + 'static;
+
+    #[doc(hidden)]
+    const MODEL: &'static Model;
+
+    /// Reads a row, column by column.
+    #[doc(hidden)]
+    fn read(columns: &mut dyn Columns) -> sqlx::Result<Self>;
+
+    /// This row's value in `column`.
+    #[doc(hidden)]
+    fn in_row(&self, column: usize) -> &Value;
+
+    /// The value of `column` in creating data.
+    #[doc(hidden)]
+    fn in_new(new: &Self::New, column: usize) -> &Value;
+
+    /// The value to which `changes` set `column`, if they do.
+    #[doc(hidden)]
+    fn in_changes(changes: &Self::Changes, column: usize) -> Option<&Value>;
+
+    /// Whether `changes` sets `column` to something else than this row holds.
+    #[doc(hidden)]
+    fn differs(&self, changes: &Self::Changes, column: usize) -> bool;
+
+    /// Whether the value of the key column `column` identifies no record.
+    #[doc(hidden)]
+    fn is_blank(value: &Value, column: usize) -> bool;
+
+    /// Trims what is to be trimmed; a blank key in an optional field becomes `None`.
+    #[doc(hidden)]
+    fn normalize(new: &mut Self::New);
+
+    /// Trims what is to be trimmed.
+    #[doc(hidden)]
+    fn normalize_changes(changes: &mut Self::Changes);
+
+    /// Trims the value of the key column `column`, if it is to be trimmed.
+    #[doc(hidden)]
+    fn normalize_key(value: &mut Value, column: usize);
+
+    /// Sets what `changes` set in `staged` too.
+    #[doc(hidden)]
+    fn stage(staged: &mut Self::Changes, changes: Self::Changes);
+}
+
+/// What only the model's code can do with its values, behind functions that do not name its types.
+pub(crate) const fn fields<M: Contract>() -> Fields {
+    Fields {
+        read: |columns| M::read(columns).map(Row::of),
+        in_row: |row, column| row.open::<M>().in_row(column),
+        in_new: |new, column| M::in_new(new.open(), column),
+        in_changes: |changes, column| M::in_changes(changes.open(), column),
+        differs: |row, changes, column| row.open::<M>().differs(changes.open(), column),
+        is_blank: M::is_blank,
+        updating: |new| Changes::of(M::Changes::from(new.open::<M::New>().clone())),
+        clone_changes: |changes| Changes::of(changes.open::<M::Changes>().clone()),
+        trim: |changes| M::normalize_changes(changes.open_mut()),
+        clear: |changes| *changes.open_mut::<M::Changes>() = M::Changes::default(),
+    }
+}
+
+/// The creating data, normalized and closed.
+pub(crate) fn close<M: Contract>(mut new: M::New) -> New {
+    M::normalize(&mut new);
+    New::of(new)
+}
+
+/// The key, trimmed; `None` if it identifies no record.
+pub(crate) fn usable_key<M: Contract>(columns: &[usize], mut key: KeyParts) -> Option<KeyParts> {
+    let mut is_blank = false;
+    for (part, &column) in key.0.iter_mut().zip(columns) {
+        M::normalize_key(&mut **part, column);
+        is_blank |= M::is_blank(&**part, column);
+    }
+    (!is_blank).then_some(key)
+}

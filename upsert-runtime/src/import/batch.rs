@@ -1,0 +1,17 @@
+//! Many rows in one statement each: what reads them, what locks them, and a chunk of records as a unit of work.
+
+mod candidates;
+mod chunk;
+mod key_changes;
+mod numbering;
+mod read;
+mod read_back;
+mod select;
+mod statement;
+mod store;
+mod write;
+
+pub(super) use self::candidates::Candidates;
+pub(super) use self::chunk::{Attempt, Chunk, Manner, Member, Settled, Unit, Written, moved};
+pub(super) use self::numbering::{Numbering, collated};
+pub(super) use self::read::{KeyReader, Keyed, SelectedRow};

@@ -1,0 +1,274 @@
+//! A chunk of an import, as work in one transaction: find by all look-ups, compare, lock what must change, write it.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::backend::{Dialect as _, Supported};
+use crate::error::{Error, Operation, Step};
+use crate::import::plan::{Decision, IdentityMap, Plan, RowState};
+use crate::mapping::Mapping;
+use crate::outcome::Outcome;
+use crate::step::Session;
+use crate::transaction::UnitOfWork;
+use crate::value::{New, Row};
+
+use super::candidates::Candidates;
+use super::read::{KeyReader, Keyed};
+
+/// A record that is to be written.
+pub(crate) struct Member {
+    pub(crate) record: u32,
+    pub(crate) new: New,
+}
+
+/// What must be written in one transaction: a record, or a connected component of them, whose keys depend on each other.
+pub(crate) struct Unit {
+    pub(crate) members: Vec<Member>,
+    /// Rows that no record is, and whose keys these records need.
+    pub(crate) given_away: Vec<u32>,
+    /// Whether nothing is written, but the rows of the record are locked all the same.
+    pub(crate) is_witness: bool,
+}
+
+/// How a chunk is done.
+#[derive(Clone, Copy)]
+pub(crate) struct Manner {
+    /// Whether rows that need no change are locked too, and those by which records were judged that are not written.
+    pub(crate) locks_all: bool,
+    /// Whether rows are read again after a write.
+    pub(crate) reads_back: bool,
+    /// Whether each statement writes one row, so that an error names its record.
+    pub(crate) one_by_one: bool,
+}
+
+/// Units, as work.
+pub(crate) struct Chunk<'i, DB: Supported> {
+    pub(crate) mapping: Mapping<DB>,
+    pub(crate) map: &'i mut IdentityMap,
+    pub(crate) plan: &'i Plan,
+    /// The columns that are compared by a collation key.
+    pub(crate) collated: &'i [usize],
+    pub(crate) units: &'i [Unit],
+    /// Which rows give their keys away.
+    pub(crate) candidates: Candidates<'i, DB>,
+    pub(crate) manner: Manner,
+    /// How many times a refusal by a unique index may have been a lost race.
+    pub(crate) patience: u32,
+    /// Whether rows are found with a lock, since a race was lost to a row that is not seen without.
+    pub(crate) sees_winner: bool,
+    /// The record that was being written when an error came, if that is known.
+    pub(crate) culprit: Option<u32>,
+}
+
+/// What an attempt to write a chunk ended with, unless with an error.
+pub(crate) enum Attempt {
+    /// Rows are not as the plan has them. Nothing was written, and the identity map was told.
+    Moved,
+    /// The chunk was written.
+    Written(Written),
+}
+
+/// What was written.
+pub(crate) struct Written {
+    pub(crate) records: Vec<Settled>,
+    /// Rows that gave their keys away, by their numbers.
+    pub(crate) deleted: Vec<(u32, Row)>,
+}
+
+/// What became of a record.
+pub(crate) struct Settled {
+    pub(crate) record: u32,
+    /// The row's number; `None` for one that was created.
+    pub(crate) row: Option<u32>,
+    pub(crate) outcome: Outcome,
+    pub(crate) before: Option<Row>,
+    pub(crate) after: Option<Row>,
+}
+
+impl<DB: Supported> UnitOfWork<DB> for Chunk<'_, DB> {
+    type Output = Attempt;
+
+    const READS_MANY: bool = true;
+
+    fn mapping(&self) -> Mapping<DB> {
+        self.mapping
+    }
+
+    async fn once(&mut self, session: &mut Session<'_, DB>) -> Result<Attempt, Error> {
+        self.culprit = None;
+        let Some(mut rows) = self.find(session).await? else {
+            if self.sees_winner {
+                // What the transaction sees without a lock is older: it would be planned in vain.
+                return Err(moved(self.mapping));
+            }
+            return Ok(Attempt::Moved);
+        };
+        if DB::Driver::CAPABILITIES.locks_rows && !self.lock(session, &mut rows).await? {
+            return Ok(Attempt::Moved);
+        }
+        if !self.may_give_away(&rows) {
+            return Ok(Attempt::Moved);
+        }
+        let written = self.write(session, rows).await?;
+        Ok(Attempt::Written(written))
+    }
+
+    fn again(&mut self, error: &Error) -> bool {
+        let is_refusal = matches!(error, Error::Conflict { .. }) && self.patience > 0;
+        self.patience -= u32::from(is_refusal);
+        // In a transaction of the caller's, a row that was committed meanwhile may be seen by a locking read alone.
+        let is_last = is_refusal && self.patience == 0;
+        let database = DB::Driver::CAPABILITIES;
+        self.sees_winner =
+            is_last && self.manner.locks_all && database.locks_rows && database.snapshot.is_none();
+        is_refusal
+    }
+
+    fn stays(output: &Attempt) -> bool {
+        matches!(output, Attempt::Written(_))
+    }
+}
+
+/// Others have moved rows, so that the plan is no longer the right one.
+pub(crate) fn moved<DB: Supported>(mapping: Mapping<DB>) -> Error {
+    Error::Serialization {
+        at: Step::new(Some(mapping.model.name), Operation::LookUpMany),
+        source: sqlx::Error::Protocol("others have moved rows of the import".to_owned()),
+    }
+}
+
+/// Rows by their numbers in the identity map.
+pub(super) type RowsByNumber = HashMap<u32, Row>;
+
+impl<'i, DB: Supported> Chunk<'i, DB> {
+    /// The records of all units.
+    pub(super) fn members(&self) -> impl Iterator<Item = &'i Member> + use<'i, DB> {
+        self.units.iter().flat_map(|unit| &unit.members)
+    }
+
+    /// The rows that give their keys away.
+    pub(super) fn given_away(&self) -> impl Iterator<Item = u32> + use<'i, DB> {
+        self.units
+            .iter()
+            .flat_map(|unit| unit.given_away.iter().copied())
+    }
+
+    /// The rows that the chunk's records find, `None` if they are not as the plan has them.
+    async fn find(&mut self, session: &mut Session<'_, DB>) -> Result<Option<RowsByNumber>, Error> {
+        let members = self.members();
+        let values: Vec<Vec<u32>> = members
+            .map(|member| self.map.record(member.record).to_vec())
+            .collect();
+        let members = self.members().zip(&values);
+        let records: Vec<Keyed<'_>> = members
+            .map(|(member, values)| Keyed {
+                new: &member.new,
+                values,
+            })
+            .collect();
+        let lock = if self.sees_winner {
+            DB::Driver::lock_clause(session.locking)
+        } else {
+            ""
+        };
+        let found = KeyReader::new(session, &mut self.map.keys, self.collated)
+            .find(&records, lock)
+            .await?;
+        let mut has_moved = false;
+        let mut rows = RowsByNumber::new();
+        for read in found.rows {
+            let (row, is_news) = self.map.see(&read.id, &read.values);
+            has_moved |= is_news;
+            rows.insert(row, read.row);
+        }
+        for (lookup, key) in found.ambiguous {
+            has_moved |= self.map.see_ambiguous(lookup, key);
+        }
+        has_moved |= self.lose_what_was_not_found(&values, &rows);
+        Ok((!has_moved).then_some(rows))
+    }
+
+    /// Takes note that rows are gone which had keys of these records. Says whether there are some.
+    fn lose_what_was_not_found(&mut self, records: &[Vec<u32>], rows: &RowsByNumber) -> bool {
+        let mut has_moved = false;
+        for values in records {
+            for lookup in 0..self.map.keys.lookups() {
+                let key = self.map.keys.unique(lookup, values);
+                let holder = self.map.holder(lookup, key);
+                if let Some(row) = holder.filter(|row| !rows.contains_key(row)) {
+                    self.map.lose(row);
+                    has_moved = true;
+                }
+            }
+        }
+        has_moved
+    }
+
+    /// Judges the rows that give their keys away again, now that they are locked.
+    fn may_give_away(&mut self, rows: &RowsByNumber) -> bool {
+        let mut may = true;
+        for row in self.given_away() {
+            if let Some(stored) = rows.get(&row)
+                && !self.candidates.has(stored)
+            {
+                self.map.set_row(row, RowState::Here);
+                may = false;
+            }
+        }
+        may
+    }
+
+    /// Locks what must change, and has the rows as they are then. Says whether they still are as the plan has them.
+    async fn lock(
+        &mut self,
+        session: &mut Session<'_, DB>,
+        rows: &mut RowsByNumber,
+    ) -> Result<bool, Error> {
+        let numbers = self.to_lock(rows);
+        let known: Vec<&Row> = numbers.iter().filter_map(|row| rows.get(row)).collect();
+        if known.is_empty() {
+            return Ok(true);
+        }
+        let locked = KeyReader::new(session, &mut self.map.keys, self.collated)
+            .lock(&known)
+            .await?;
+        let mut has_moved = false;
+        let mut is_locked = HashSet::new();
+        for read in locked {
+            let (row, is_news) = self.map.see(&read.id, &read.values);
+            has_moved |= is_news;
+            rows.insert(row, read.row);
+            is_locked.insert(row);
+        }
+        for row in numbers {
+            if !is_locked.contains(&row) {
+                self.map.lose(row);
+                has_moved = true;
+            }
+        }
+        Ok(!has_moved)
+    }
+
+    /// The numbers of the rows that must be locked.
+    fn to_lock(&self, rows: &RowsByNumber) -> Vec<u32> {
+        if self.manner.locks_all {
+            return rows.keys().copied().collect();
+        }
+        let mut numbers = Vec::new();
+        for member in self.members() {
+            if let Decision::Row { row, .. } = self.plan.decisions[member.record as usize]
+                && let Some(stored) = rows.get(&row)
+                && self.differs(stored, &member.new)
+            {
+                numbers.push(row);
+            }
+        }
+        numbers.extend(self.given_away());
+        numbers
+    }
+
+    /// Whether a record changes its row.
+    fn differs(&self, row: &Row, new: &New) -> bool {
+        let changes = self.mapping.updating(new);
+        !self.mapping.differing(row, &changes).is_empty()
+    }
+}

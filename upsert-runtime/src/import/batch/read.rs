@@ -1,0 +1,281 @@
+//! Reads many rows at once, with the numbers of their keys.
+
+use std::collections::HashMap;
+
+use crate::backend::{Codec as _, Dialect as _, Supported};
+use crate::error::{Error, Operation, Step};
+use crate::import::plan::{Keys, NONE};
+use crate::mapping::Mapping;
+use crate::step::{Session, Statement};
+use crate::value::{New, Row};
+
+use super::numbering::Numbering;
+
+/// A record, with the numbers of its key columns.
+#[derive(Clone, Copy)]
+pub(crate) struct Keyed<'r> {
+    pub(crate) new: &'r New,
+    pub(crate) values: &'r [u32],
+}
+
+/// A row as the database gave it.
+pub(crate) struct SelectedRow<DB: Supported> {
+    pub(crate) row: Row,
+    /// The columns that were selected: those of the model, and behind them the collation keys.
+    pub(super) columns: DB::Row,
+    /// What was being done, for errors.
+    pub(super) at: Step,
+}
+
+impl<DB: Supported> SelectedRow<DB> {
+    /// The bytes of its id.
+    pub(crate) fn id(&self, mapping: Mapping<DB>) -> Result<Vec<u8>, Error> {
+        let id = mapping.id_bytes(&self.row);
+        id.map_err(|source| Error::of::<DB>(self.at, source))
+    }
+}
+
+/// A row, with its id in bytes and the numbers of its key columns.
+pub(crate) struct NumberedRow {
+    pub(crate) row: Row,
+    pub(crate) id: Vec<u8>,
+    pub(crate) values: Vec<u32>,
+}
+
+/// What many records find.
+pub(crate) struct FoundMany {
+    pub(crate) rows: Vec<NumberedRow>,
+    /// Look-ups and keys that more than one row has.
+    pub(crate) ambiguous: Vec<(usize, u32)>,
+}
+
+/// The keys by which records are looked up in one statement.
+struct Wanted<'r> {
+    /// For each look-up, the records that are looked up by it: each key once.
+    records: Vec<Vec<&'r New>>,
+    /// For each look-up, its keys, and whether a row with that key was read.
+    keys: Vec<HashMap<u32, bool>>,
+}
+
+impl<'r> Wanted<'r> {
+    /// Blank keys are looked up too, unless they are NULL: they identify no record, but a unique index lets each in once.
+    fn of(keys: &mut Keys, records: &[Keyed<'r>]) -> Self {
+        let mut wanted = Self {
+            records: Vec::new(),
+            keys: Vec::new(),
+        };
+        for lookup in 0..keys.lookups() {
+            let mut usable = Vec::new();
+            let mut once = HashMap::new();
+            for record in records {
+                let key = keys.unique(lookup, record.values);
+                if key != NONE && once.insert(key, false).is_none() {
+                    usable.push(record.new);
+                }
+            }
+            wanted.records.push(usable);
+            wanted.keys.push(once);
+        }
+        wanted
+    }
+
+    /// Takes note that a row with these values was read. Says whether it has one of the keys; those that another row had
+    /// before are put into `ambiguous`.
+    fn is_met(
+        &mut self,
+        keys: &mut Keys,
+        values: &[u32],
+        ambiguous: &mut Vec<(usize, u32)>,
+    ) -> bool {
+        let mut is_met = false;
+        for (lookup, wanted) in self.keys.iter_mut().enumerate() {
+            let key = keys.unique(lookup, values);
+            if let Some(is_found) = wanted.get_mut(&key) {
+                // An index may let more than one blank key in.
+                let is_usable = keys.usable(lookup, values) != NONE;
+                if std::mem::replace(is_found, true) && is_usable {
+                    ambiguous.push((lookup, key));
+                }
+                is_met = true;
+            }
+        }
+        is_met
+    }
+}
+
+/// Reads rows, and tells them apart by the numbers of their keys.
+pub(crate) struct KeyReader<'a, 'c, DB: Supported> {
+    session: &'a mut Session<'c, DB>,
+    numbering: Numbering<'a, DB>,
+}
+
+impl<'a, 'c, DB: Supported> KeyReader<'a, 'c, DB> {
+    /// `collated` are the columns that are compared by a collation key.
+    pub(crate) fn new(
+        session: &'a mut Session<'c, DB>,
+        keys: &'a mut Keys,
+        collated: &'a [usize],
+    ) -> Self {
+        let numbering = Numbering {
+            mapping: session.mapping,
+            keys,
+            collated,
+        };
+        Self { session, numbering }
+    }
+
+    /// The rows that have a key of these records, by any look-up. `lock` is what each SELECT ends with, most often nothing.
+    pub(crate) async fn find(
+        &mut self,
+        records: &[Keyed<'_>],
+        lock: &str,
+    ) -> Result<FoundMany, Error> {
+        let mapping = self.session.mapping;
+        let failed = self.session.failed(Operation::LookUpMany);
+        let lookups = mapping.model.lookups.iter();
+        let values: usize = lookups.map(|key| key.columns.len()).sum();
+        let mut found: HashMap<Vec<u8>, NumberedRow> = HashMap::new();
+        let mut ambiguous = Vec::new();
+        for records in records.chunks(most_keys::<DB>(values)) {
+            let mut wanted = Wanted::of(self.numbering.keys, records);
+            let collated = self.numbering.collated;
+            let find = Statement::find_by_keys(mapping, &wanted.records, collated, lock);
+            let Some(find) = find.map_err(failed)? else {
+                continue;
+            };
+            for selected in self.select(find, Operation::LookUpMany).await? {
+                let numbered = self.numbered(selected)?;
+                let keys = &mut *self.numbering.keys;
+                if !wanted.is_met(keys, &numbered.values, &mut ambiguous) {
+                    return Err(compared_otherwise(mapping));
+                }
+                found.insert(numbered.id.clone(), numbered);
+            }
+        }
+        Ok(FoundMany {
+            rows: found.into_values().collect(),
+            ambiguous,
+        })
+    }
+
+    /// Locks these rows, in the order of their ids, and reads them as they are now. Those that are gone are not among them.
+    pub(crate) async fn lock(&mut self, known: &[&Row]) -> Result<Vec<NumberedRow>, Error> {
+        let failed = self.session.failed(Operation::Lock);
+        let (mapping, locking) = (self.session.mapping, self.session.locking);
+        let mut locked = Vec::with_capacity(known.len());
+        // The database sorts. Where that takes more than one statement, the order holds in each of them.
+        for known in known.chunks(most_keys::<DB>(1)) {
+            let lock = Statement::lock_rows(mapping, known, self.numbering.collated, locking);
+            let rows = self.select(lock.map_err(failed)?, Operation::Lock).await?;
+            for selected in rows {
+                locked.push(self.numbered(selected)?);
+            }
+        }
+        Ok(locked)
+    }
+
+    /// A page of the table, in the order of the ids.
+    pub(crate) async fn page(
+        &mut self,
+        after: Option<&Row>,
+        size: usize,
+    ) -> Result<Vec<SelectedRow<DB>>, Error> {
+        let page = Statement::page(self.session.mapping, after, self.numbering.collated, size);
+        let page = page.map_err(self.session.failed(Operation::LookUpMany))?;
+        self.select(page, Operation::LookUpMany).await
+    }
+
+    /// The numbers of these records' keys.
+    pub(crate) async fn values(&mut self, records: &[&New]) -> Result<Vec<Vec<u32>>, Error> {
+        let values = if self.numbering.collated.is_empty() {
+            let values = records
+                .iter()
+                .map(|new| self.numbering.of_record(new, |_| Ok(None)));
+            values.collect()
+        } else {
+            self.collated_values(records).await
+        };
+        values.map_err(self.session.failed(Operation::LookUpMany))
+    }
+
+    /// The same where the database must be asked for collation keys.
+    async fn collated_values(&mut self, records: &[&New]) -> sqlx::Result<Vec<Vec<u32>>> {
+        let (mapping, collated) = (self.session.mapping, self.numbering.collated);
+        let mut values = vec![Vec::new(); records.len()];
+        let size = (DB::Driver::CAPABILITIES.most_values / collated.len()).max(1);
+        for (start, records) in (0..).step_by(size).zip(records.chunks(size)) {
+            let select = Statement::collation_keys(mapping, records, collated)?;
+            for row in self.session.fetch(select).await? {
+                let number = DB::Driver::number(&row, 0)?;
+                let place = number.and_then(|number| usize::try_from(number).ok());
+                let place = place.filter(|&place| place < records.len());
+                let place = place.ok_or(sqlx::Error::RowNotFound)?;
+                let collation_key = |key| DB::Driver::selected_bytes(&row, 1 + key);
+                values[start + place] = self.numbering.of_record(records[place], collation_key)?;
+            }
+        }
+        Ok(values)
+    }
+
+    /// Fails if keys cannot be compared here as the database compares them.
+    pub(crate) async fn check_collations(&mut self) -> Result<(), Error> {
+        let mapping = self.session.mapping;
+        let Some(question) = Statement::unknown_collations(mapping, &self.numbering.keys.columns)
+        else {
+            return Ok(());
+        };
+        let rows = self.session.fetch(question).await;
+        if rows
+            .map_err(self.session.failed(Operation::LookUpMany))?
+            .is_empty()
+        {
+            return Ok(());
+        }
+        Err(compared_otherwise(mapping))
+    }
+
+    /// The rows of a SELECT.
+    async fn select(
+        &mut self,
+        select: Statement<DB>,
+        operation: Operation,
+    ) -> Result<Vec<SelectedRow<DB>>, Error> {
+        let mapping = self.session.mapping;
+        let at = self.session.at(operation);
+        let failed = self.session.failed(operation);
+        let rows = self.session.fetch(select).await.map_err(failed)?;
+        let selected = |columns| {
+            Ok(SelectedRow {
+                row: mapping.decode(&columns)?,
+                columns,
+                at,
+            })
+        };
+        let rows = rows.into_iter().map(selected);
+        rows.collect::<sqlx::Result<_>>().map_err(failed)
+    }
+
+    fn numbered(&mut self, selected: SelectedRow<DB>) -> Result<NumberedRow, Error> {
+        Ok(NumberedRow {
+            id: selected.id(self.numbering.mapping)?,
+            values: self.numbering.of_row(&selected)?,
+            row: selected.row,
+        })
+    }
+}
+
+/// How many keys, of so many values each, one SELECT takes. Arrays are used for keys whatever other columns there are.
+fn most_keys<DB: Supported>(values: usize) -> usize {
+    if DB::Driver::CAPABILITIES.arrays {
+        return usize::MAX;
+    }
+    (DB::Driver::CAPABILITIES.most_values / values.max(1)).max(1)
+}
+
+fn compared_otherwise<DB: Supported>(mapping: Mapping<DB>) -> Error {
+    Error::Unsupported {
+        model: Some(mapping.model.name),
+        option: "an import by a key whose collation calls different texts equal",
+        database: DB::Driver::CAPABILITIES.title,
+    }
+}

@@ -1,0 +1,197 @@
+//! The statements that read many rows.
+
+use std::fmt::Write as _;
+
+use crate::backend::{Dialect as _, Supported};
+use crate::locking::Locking;
+use crate::mapping::Mapping;
+use crate::schema::Sql;
+use crate::step::Statement;
+use crate::value::{New, Row};
+
+impl<DB: Supported> Statement<DB> {
+    /// `SELECT …, <collation keys> FROM "taxonomy"`
+    fn select(mapping: Mapping<DB>, collated: &[usize]) -> Self {
+        let Sql {
+            select,
+            from,
+            names,
+            ..
+        } = mapping.sql();
+        let mut this = Self::planned(*select);
+        for &column in collated {
+            let key = DB::Driver::collation_key(&mapping.type_name(column), names[column]);
+            if let Some(key) = key {
+                this.push(", ");
+                this.push(&key);
+            }
+        }
+        this.push(from);
+        this
+    }
+
+    /// `SELECT … FROM "taxonomy" JOIN (SELECT "id" AS upsert_id FROM "taxonomy" WHERE "slug" = ANY($1::TEXT[]) UNION …) …`
+    ///
+    /// `records[lookup]` are those that are looked up by this look-up. `None` if there are none. `lock` stands behind each
+    /// SELECT.
+    pub(super) fn find_by_keys(
+        mapping: Mapping<DB>,
+        records: &[Vec<&New>],
+        collated: &[usize],
+        lock: &str,
+    ) -> sqlx::Result<Option<Self>> {
+        let Sql { from, names, .. } = mapping.sql();
+        let id = names[mapping.model.id];
+        let mut this = Self::select(mapping, collated);
+        this.push(" JOIN (");
+        let mut union = "";
+        for (lookup, records) in mapping.model.lookups.iter().zip(records) {
+            if records.is_empty() {
+                continue;
+            }
+            // A lock is one SELECT's own only in parentheses, which SQLite does not take.
+            let (open, close) = if lock.is_empty() {
+                ("", "")
+            } else {
+                ("(", ")")
+            };
+            this.push(&format!(
+                "{union}{open}SELECT {id} AS upsert_id{from} WHERE "
+            ));
+            union = " UNION ";
+            this.key_in(mapping, lookup.columns, records)?;
+            this.push(lock);
+            this.push(close);
+        }
+        this.push(&format!(") upsert_found ON {id} = upsert_id{lock}"));
+        Ok((!union.is_empty()).then_some(this))
+    }
+
+    /// `"slug" = ANY($1::TEXT[])`, `("site_id", "slug") IN ((?, ?), …)`
+    fn key_in(
+        &mut self,
+        mapping: Mapping<DB>,
+        columns: &[usize],
+        records: &[&New],
+    ) -> sqlx::Result<()> {
+        let names = mapping.sql().names;
+        let is_single = columns.len() == 1;
+        let list: Vec<&str> = columns.iter().map(|&column| names[column]).collect();
+        let list = list.join(", ");
+        self.push(&match (DB::Driver::CAPABILITIES.arrays, is_single) {
+            (true, true) => format!("{list} = ANY("),
+            (true, false) => format!("({list}) IN (SELECT * FROM unnest("),
+            (false, true) => format!("{list} IN ("),
+            (false, false) => format!("({list}) IN ({}", DB::Driver::VALUES),
+        });
+        if DB::Driver::CAPABILITIES.arrays {
+            self.new_arrays(mapping, columns, records)?;
+            self.push(if is_single { ")" } else { "))" });
+            return Ok(());
+        }
+        for (row, new) in records.iter().enumerate() {
+            self.separate(row);
+            self.push(if is_single { "" } else { "(" });
+            for (place, &column) in columns.iter().enumerate() {
+                self.separate(place);
+                self.new_value(mapping, new, column)?;
+            }
+            self.push(if is_single { "" } else { ")" });
+        }
+        self.push(")");
+        Ok(())
+    }
+
+    /// `$1::INT8[], $2::TEXT[]`: each of these columns of the records as one value.
+    pub(super) fn new_arrays(
+        &mut self,
+        mapping: Mapping<DB>,
+        columns: &[usize],
+        records: &[&New],
+    ) -> sqlx::Result<()> {
+        for (place, &column) in columns.iter().enumerate() {
+            self.separate(place);
+            mapping.bind_news(records, column, &mut self.arguments)?;
+            self.array_placeholder(&mapping.type_name(column));
+        }
+        Ok(())
+    }
+
+    /// Selects the collation keys of these columns of the records, behind the place of the record.
+    pub(super) fn collation_keys(
+        mapping: Mapping<DB>,
+        records: &[&New],
+        collated: &[usize],
+    ) -> sqlx::Result<Self> {
+        let Sql { from, names, .. } = mapping.sql();
+        let mut this = Self::planned("SELECT upsert_n".to_owned());
+        // What gives the values the columns' own collations.
+        let mut typed = "SELECT 0 AS upsert_n".to_owned();
+        for (place, &column) in collated.iter().enumerate() {
+            let value = format!("upsert_k{place}");
+            let key = DB::Driver::collation_key(&mapping.type_name(column), &value);
+            this.push(", ");
+            this.push(key.as_ref().unwrap_or(&value));
+            // Writing to a `String` cannot fail.
+            let _ = write!(typed, ", {} AS {value}", names[column]);
+        }
+        let _ = write!(typed, "{from} WHERE FALSE");
+        let (before, between, after) = DB::Driver::row_list();
+        this.push(" FROM (");
+        this.push(&before.replace("{typed}", &typed));
+        for (row, new) in records.iter().enumerate() {
+            this.push(if row > 0 { between } else { "" });
+            this.push(&row.to_string());
+            for &column in collated {
+                this.push(", ");
+                this.new_value(mapping, new, column)?;
+            }
+        }
+        this.push(after);
+        this.push(") upsert_values");
+        Ok(this)
+    }
+
+    /// Selects a row if one of these columns compares in a way that [`Dialect`](crate::backend::Dialect) has no collation key
+    /// for; `None` where that cannot be asked.
+    pub(super) fn unknown_collations(mapping: Mapping<DB>, columns: &[usize]) -> Option<Self> {
+        let Sql { from, names, .. } = mapping.sql();
+        let columns: Vec<&str> = columns.iter().map(|&column| names[column]).collect();
+        DB::Driver::unknown_collations(from, &columns).map(Self::planned)
+    }
+
+    /// `SELECT … FROM "taxonomy" WHERE "id" = ANY($1::INT8[]) ORDER BY "id" FOR NO KEY UPDATE`
+    pub(super) fn lock_rows(
+        mapping: Mapping<DB>,
+        rows: &[&Row],
+        collated: &[usize],
+        locking: Locking,
+    ) -> sqlx::Result<Self> {
+        let id = mapping.sql().names[mapping.model.id];
+        let mut this = Self::select(mapping, collated);
+        this.push(" WHERE ");
+        this.id_in(mapping, rows)?;
+        let lock = DB::Driver::lock_clause(locking);
+        this.push(&format!(" ORDER BY {id}{lock}"));
+        Ok(this)
+    }
+
+    /// `SELECT … FROM "taxonomy" WHERE "id" > $1 ORDER BY "id" LIMIT 1000`
+    pub(super) fn page(
+        mapping: Mapping<DB>,
+        after: Option<&Row>,
+        collated: &[usize],
+        size: usize,
+    ) -> sqlx::Result<Self> {
+        let id = mapping.sql().names[mapping.model.id];
+        let mut this = Self::select(mapping, collated);
+        if let Some(row) = after {
+            this.push(&format!(" WHERE {id} > "));
+            this.id(mapping, row)?;
+        }
+        // The databases' largest.
+        let size = i64::try_from(size).unwrap_or(i64::MAX);
+        this.push(&format!(" ORDER BY {id} LIMIT {size}"));
+        Ok(this)
+    }
+}

@@ -1,0 +1,228 @@
+//! What a chunk writes: deletes, updates, inserts, in this order.
+
+use std::collections::HashMap;
+
+use crate::backend::Supported;
+use crate::error::{Error, Operation};
+use crate::import::plan::Decision;
+use crate::outcome::Outcome;
+use crate::step::{Session, Statement};
+use crate::value::{Changes, New, Row};
+
+use super::chunk::{Chunk, Member, RowsByNumber, Settled, Written};
+
+/// A row that is to be updated: as it is, what is to be set, and in which columns.
+pub(super) struct RowUpdate {
+    pub(super) record: u32,
+    pub(super) row_number: u32,
+    pub(super) row: Row,
+    pub(super) changes: Changes,
+    pub(super) columns: Vec<usize>,
+    /// The look-up that found the row.
+    pub(super) matched_by: &'static str,
+}
+
+impl RowUpdate {
+    /// Whether it sets this column to another value.
+    pub(super) fn sets(&self, column: usize) -> bool {
+        self.columns.contains(&column)
+    }
+}
+
+/// What is to be done with the records of a chunk.
+#[derive(Default)]
+struct Sorted<'i> {
+    unchanged: Vec<Settled>,
+    updates: Vec<RowUpdate>,
+    creates: Vec<&'i Member>,
+}
+
+impl<'i, DB: Supported> Chunk<'i, DB> {
+    /// Writes what differs. The rows are locked.
+    pub(super) async fn write(
+        &mut self,
+        session: &mut Session<'_, DB>,
+        mut rows: RowsByNumber,
+    ) -> Result<Written, Error> {
+        let Sorted {
+            unchanged,
+            updates,
+            mut creates,
+        } = self.sort(&mut rows);
+        let deleted: Vec<(u32, Row)> = self
+            .given_away()
+            .filter_map(|row| Some((row, rows.remove(&row)?)))
+            .collect();
+        self.delete(session, &deleted).await?;
+        let to_update: Vec<&RowUpdate> = updates.iter().collect();
+        self.update(session, &to_update).await?;
+        self.insert(session, &mut creates).await?;
+        let mut after = if self.manner.reads_back {
+            self.read_back(session, &to_update, &creates).await?
+        } else {
+            HashMap::new()
+        };
+        let mut records = unchanged;
+        for update in updates {
+            records.push(Settled {
+                record: update.record,
+                row: Some(update.row_number),
+                outcome: Outcome::Updated {
+                    matched_by: update.matched_by,
+                    changed: self.mapping.model.names(&update.columns),
+                },
+                before: Some(update.row),
+                after: after.remove(&update.record),
+            });
+        }
+        for member in creates {
+            records.push(Settled {
+                record: member.record,
+                row: None,
+                outcome: Outcome::Created,
+                before: None,
+                after: after.remove(&member.record),
+            });
+        }
+        Ok(Written { records, deleted })
+    }
+
+    /// Compares the records with their rows, which are taken out of `rows`.
+    fn sort(&self, rows: &mut RowsByNumber) -> Sorted<'i> {
+        let mut sorted = Sorted::default();
+        let to_write = self.units.iter().filter(|unit| !unit.is_witness);
+        for member in to_write.flat_map(|unit| &unit.members) {
+            match self.plan.decisions[member.record as usize] {
+                Decision::Row { row, lookup } => {
+                    let Some(stored) = rows.remove(&row) else {
+                        continue;
+                    };
+                    let matched_by = self.mapping.model.lookups[usize::from(lookup)].name;
+                    let changes = self.mapping.updating(&member.new);
+                    let columns = self.mapping.differing(&stored, &changes);
+                    if columns.is_empty() {
+                        sorted.unchanged.push(Settled {
+                            record: member.record,
+                            row: Some(row),
+                            outcome: Outcome::Unchanged { matched_by },
+                            before: None,
+                            after: Some(stored),
+                        });
+                    } else {
+                        sorted.updates.push(RowUpdate {
+                            record: member.record,
+                            row_number: row,
+                            row: stored,
+                            changes,
+                            columns,
+                            matched_by,
+                        });
+                    }
+                }
+                Decision::Create => sorted.creates.push(member),
+                _ => {}
+            }
+        }
+        sorted
+    }
+
+    /// Deletes rows whose keys are needed. One that the database will not delete keeps them.
+    async fn delete(
+        &mut self,
+        session: &mut Session<'_, DB>,
+        rows: &[(u32, Row)],
+    ) -> Result<(), Error> {
+        for rows in rows.chunks(self.size(1)) {
+            if let [(row, _)] = rows {
+                self.culprit = self.who_needs(*row);
+            }
+            let count = rows.len();
+            let rows: Vec<&Row> = rows.iter().map(|(_, row)| row).collect();
+            let delete = Statement::delete_rows(self.mapping, &rows);
+            let deleted = session.write_rows(delete, count, Operation::Delete).await;
+            deleted.map_err(as_conflict)?;
+        }
+        Ok(())
+    }
+
+    /// A record that needs a key of this row.
+    fn who_needs(&mut self, row: u32) -> Option<u32> {
+        let mut records = self.members().map(|member| member.record);
+        records.find(|&record| {
+            let own = match self.plan.decisions[record as usize] {
+                Decision::Row { row, .. } => Some(row),
+                _ => None,
+            };
+            let last = self.map.last_values(record, own);
+            (0..self.map.keys.lookups()).any(|lookup| {
+                let key = self.map.keys.unique(lookup, &last);
+                self.map.holder(lookup, key) == Some(row)
+            })
+        })
+    }
+
+    /// Creates rows, in the order of their keys: unsorted, two importers would deadlock.
+    async fn insert(
+        &mut self,
+        session: &mut Session<'_, DB>,
+        members: &mut Vec<&Member>,
+    ) -> Result<(), Error> {
+        members.sort_by_cached_key(|member| self.key_bytes(&member.new));
+        for members in members.chunks(self.size(self.mapping.model.created.len())) {
+            if let [member] = members {
+                self.culprit = Some(member.record);
+            }
+            let records: Vec<&New> = members.iter().map(|member| &member.new).collect();
+            let insert = Statement::insert_rows(self.mapping, &records);
+            let operation = Operation::Create;
+            session.write_rows(insert, members.len(), operation).await?;
+        }
+        Ok(())
+    }
+
+    /// The bytes of a record's key columns. A value that cannot be encoded is told by the statement.
+    fn key_bytes(&self, new: &New) -> Vec<Option<Vec<u8>>> {
+        let columns = self.map.keys.columns.iter();
+        let bytes = columns.map(|&column| self.mapping.bytes_of_new(new, column));
+        bytes.map(Result::unwrap_or_default).collect()
+    }
+
+    /// How many rows one statement writes that binds so many values for each.
+    pub(super) fn size(&self, values: usize) -> usize {
+        if self.manner.one_by_one {
+            return 1;
+        }
+        self.mapping.most_rows(values)
+    }
+}
+
+impl<DB: Supported> Session<'_, DB> {
+    /// Sends a statement that writes so many rows.
+    pub(super) async fn write_rows(
+        &mut self,
+        statement: sqlx::Result<Statement<DB>>,
+        rows: usize,
+        operation: Operation,
+    ) -> Result<(), Error> {
+        let failed = self.failed(operation);
+        let statement = statement.map_err(failed)?;
+        self.write(statement, rows).await.map_err(failed)
+    }
+}
+
+/// A key that its row cannot give away is one that it holds.
+pub(super) fn as_conflict(error: Error) -> Error {
+    match error {
+        Error::Database {
+            at,
+            about_record: true,
+            source,
+            ..
+        } => Error::Conflict {
+            at,
+            constraint: None,
+            source: Some(source),
+        },
+        error => error,
+    }
+}

@@ -1,0 +1,99 @@
+//! What a caller asks of an import.
+
+use std::fmt::{self, Debug, Formatter};
+
+use crate::error::Progress;
+use crate::locking::Wait;
+use crate::outcome::Outcome;
+use crate::transaction::Retry;
+use crate::value::Row;
+
+/// What becomes of rows that the import does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Missing {
+    /// They stay; nobody looks for them.
+    #[default]
+    Keep,
+    /// They are deleted, within [`Import::scope`](crate::Import::scope) and [`Import::max_share`](crate::Import::max_share).
+    Delete,
+}
+
+/// What a record that fails does to the import.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnFailure {
+    /// It is told in [`Report::failed`](crate::Report::failed); the others are imported.
+    #[default]
+    Report,
+    /// Nothing is imported: [`Error::Aborted`](crate::Error::Aborted). It implies [`Import::atomic`](crate::Import::atomic).
+    Abort,
+}
+
+/// Whether a record may take over a row that a fallback look-up found and that an earlier key says is another record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnTakeover {
+    /// It may, unless the look-up is declared `unclaimed` or the earlier key is the id.
+    #[default]
+    UnlessClaimed,
+    /// It may not: such a record fails with [`Error::IdentityConflict`](crate::Error::IdentityConflict).
+    Never,
+}
+
+/// Says whether a row may be missing.
+pub(crate) type Scope<'f> = dyn FnMut(&Row) -> bool + Send + 'f;
+
+/// Is told of a row that the record with this index was stored in.
+pub(crate) type OnRow<'f> = dyn FnMut(u64, &Row, &Outcome) + Send + 'f;
+
+/// Is told how far an import has come.
+pub(crate) type OnProgress<'f> = dyn FnMut(&Progress) + Send + 'f;
+
+/// What a caller asked for: the methods of [`Import`](crate::Import) say what each of these means.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own"
+)]
+#[expect(unnameable_types, reason = "only this crate names it")]
+pub struct Options<'f> {
+    pub(crate) chunk_size: usize,
+    pub(crate) dry_run: bool,
+    pub(crate) wait: Option<Wait>,
+    pub(crate) atomic: bool,
+    pub(crate) on_failure: OnFailure,
+    pub(crate) on_takeover: OnTakeover,
+    pub(crate) missing: Missing,
+    pub(crate) scope: Option<Box<Scope<'f>>>,
+    pub(crate) max_share: f64,
+    pub(crate) progress: Option<Box<OnProgress<'f>>>,
+    pub(crate) each: Option<Box<OnRow<'f>>>,
+    pub(crate) changes: bool,
+    pub(crate) retry: Retry,
+    /// Whether nothing is committed before the end. It is found when the import begins.
+    pub(crate) is_one_transaction: bool,
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Self {
+            chunk_size: 1_000,
+            dry_run: false,
+            wait: None,
+            atomic: false,
+            on_failure: OnFailure::default(),
+            on_takeover: OnTakeover::default(),
+            missing: Missing::default(),
+            scope: None,
+            max_share: 0.1,
+            progress: None,
+            each: None,
+            changes: false,
+            retry: Retry::default(),
+            is_one_transaction: false,
+        }
+    }
+}
+
+impl Debug for Options<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,252 @@
+//! What an import knows of rows and records: their keys, as numbers, and what became of them.
+
+use std::collections::{HashMap, HashSet};
+
+use super::keys::{Keys, NONE};
+
+/// All that is known of rows and records.
+pub(crate) struct IdentityMap {
+    pub(crate) keys: Keys,
+    pub(crate) rows: KnownRows,
+    pub(crate) records: KnownRecords,
+}
+
+/// The rows that were seen, by number.
+#[derive(Default)]
+pub(crate) struct KnownRows {
+    /// The numbers of the key columns of one row behind those of another.
+    keys: Vec<u32>,
+    pub(crate) states: Vec<RowState>,
+    /// For each look-up and key, the row that has it.
+    holders: Vec<Vec<u32>>,
+    by_id: HashMap<Box<[u8]>, u32>,
+    /// Look-ups and keys that more than one row had when they were looked up: no unique index keeps them apart.
+    ambiguous: HashSet<(usize, u32)>,
+}
+
+/// What is known of a row beside its keys.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum RowState {
+    /// It is there with the keys that it was last seen with.
+    Here,
+    /// Deleted, or without the keys that it was known by.
+    Gone,
+    /// It was there at the start with these keys, and is to be deleted if no record is this row.
+    Candidate,
+    /// Created by this import; its id was not read.
+    Created,
+}
+
+/// The records, by their index.
+#[derive(Default)]
+pub(crate) struct KnownRecords {
+    /// The numbers of the key columns of one record behind those of another.
+    keys: Vec<u32>,
+    pub(crate) states: Vec<RecordState>,
+}
+
+/// What became of a record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum RecordState {
+    /// It is still to be written.
+    Open,
+    /// Written or found unchanged, in this row.
+    Done(u32),
+    /// The database refused it. It keeps what it claims.
+    Failed,
+    /// The plan had it fail, and that was told.
+    Told,
+    /// Another record is this one, and that was told.
+    Superseded,
+    /// It never was a record, but an error of the source.
+    Absent,
+}
+
+impl IdentityMap {
+    pub(crate) fn new(keys: Keys) -> Self {
+        let mut rows = KnownRows::default();
+        rows.holders.resize(keys.lookups(), Vec::new());
+        Self {
+            keys,
+            rows,
+            records: KnownRecords::default(),
+        }
+    }
+
+    /// Notes a record whose keys are not known so far. Gives its index.
+    pub(crate) fn add_record(&mut self, state: RecordState) -> u32 {
+        let record = u32::try_from(self.records.states.len()).unwrap_or(NONE);
+        let keys = &mut self.records.keys;
+        keys.resize(keys.len() + self.keys.width(), NONE);
+        self.records.states.push(state);
+        record
+    }
+
+    /// Notes the keys of a record.
+    pub(crate) fn know_record(&mut self, record: u32, values: &[u32]) {
+        let width = self.keys.width();
+        self.records.keys[record as usize * width..][..width].copy_from_slice(values);
+    }
+
+    /// Notes what became of a record.
+    pub(crate) fn set_record(&mut self, record: u32, state: RecordState) {
+        self.records.states[record as usize] = state;
+    }
+
+    /// Notes what became of a row.
+    pub(crate) fn set_row(&mut self, row: u32, state: RowState) {
+        self.rows.states[row as usize] = state;
+    }
+
+    /// Whether a row is still to be deleted if no record is this row.
+    pub(crate) fn is_candidate(&self, row: u32) -> bool {
+        self.rows.states[row as usize] == RowState::Candidate
+    }
+
+    /// The numbers of a record's key columns.
+    pub(crate) fn record(&self, record: u32) -> &[u32] {
+        let width = self.keys.width();
+        &self.records.keys[record as usize * width..][..width]
+    }
+
+    /// The numbers of a row's key columns.
+    pub(crate) fn row(&self, row: u32) -> &[u32] {
+        let width = self.keys.width();
+        &self.rows.keys[row as usize * width..][..width]
+    }
+
+    /// The row that has this key.
+    pub(crate) fn holder(&self, lookup: usize, key: u32) -> Option<u32> {
+        let holders = &self.rows.holders[lookup];
+        let row = holders.get(key as usize).copied();
+        row.filter(|&row| row != NONE)
+    }
+
+    /// The row that has this id.
+    pub(crate) fn row_of(&self, id: &[u8]) -> Option<u32> {
+        self.rows.by_id.get(id).copied()
+    }
+
+    /// Notes that more than one row has this key. Says whether that is news.
+    pub(crate) fn see_ambiguous(&mut self, lookup: usize, key: u32) -> bool {
+        self.rows.ambiguous.insert((lookup, key))
+    }
+
+    /// Whether more than one row has this key.
+    pub(crate) fn is_ambiguous(&self, lookup: usize, key: u32) -> bool {
+        self.rows.ambiguous.contains(&(lookup, key))
+    }
+
+    /// The key of a record by which it is looked up.
+    pub(crate) fn record_key(&mut self, record: u32, lookup: usize) -> u32 {
+        let width = self.keys.width();
+        let values = &self.records.keys[record as usize * width..][..width];
+        self.keys.usable(lookup, values)
+    }
+
+    /// The key of a row by which it is looked up.
+    pub(crate) fn row_key(&mut self, row: u32, lookup: usize) -> u32 {
+        let width = self.keys.width();
+        let values = &self.rows.keys[row as usize * width..][..width];
+        self.keys.usable(lookup, values)
+    }
+
+    /// Whether a row has this key, which a unique index would let no other row have.
+    pub(crate) fn has_key(&mut self, row: u32, lookup: usize, key: u32) -> bool {
+        let width = self.keys.width();
+        let values = &self.rows.keys[row as usize * width..][..width];
+        self.keys.unique(lookup, values) == key
+    }
+
+    /// The values with which a record leaves its row; its own, if it is created.
+    pub(crate) fn last_values(&self, record: u32, row: Option<u32>) -> Vec<u32> {
+        let own = self.record(record);
+        match row {
+            None => own.to_vec(),
+            Some(row) if matches!(self.records.states[record as usize], RecordState::Done(_)) => {
+                self.row(row).to_vec()
+            }
+            Some(row) => self.keys.updated(self.row(row), own),
+        }
+    }
+
+    /// Notes a row as it was read. Gives its number, and whether that is news: a plan made before may be wrong then.
+    pub(crate) fn see(&mut self, id: &[u8], values: &[u32]) -> (u32, bool) {
+        if let Some(row) = self.row_of(id).or_else(|| self.adopt(id, values)) {
+            let is_news =
+                self.rows.states[row as usize] == RowState::Gone || self.row(row) != values;
+            if is_news {
+                self.write(row, values);
+                self.rows.states[row as usize] = RowState::Here;
+            }
+            return (row, is_news);
+        }
+        let row = self.create(values, RowState::Here);
+        self.rows.by_id.insert(id.into(), row);
+        (row, true)
+    }
+
+    /// The row that this import has created with these keys, whose id was not known so far.
+    fn adopt(&mut self, id: &[u8], values: &[u32]) -> Option<u32> {
+        for lookup in 0..self.keys.lookups() {
+            let key = self.keys.unique(lookup, values);
+            if let Some(row) = self.holder(lookup, key)
+                && self.rows.states[row as usize] == RowState::Created
+                && self.row(row) == values
+            {
+                self.rows.states[row as usize] = RowState::Here;
+                self.rows.by_id.insert(id.into(), row);
+                return Some(row);
+            }
+        }
+        None
+    }
+
+    /// Notes a new row.
+    pub(crate) fn create(&mut self, values: &[u32], state: RowState) -> u32 {
+        let row = u32::try_from(self.rows.states.len()).unwrap_or(NONE);
+        self.rows.states.push(state);
+        self.rows.keys.extend_from_slice(values);
+        self.hold(row, values);
+        row
+    }
+
+    /// Notes that a row holds these values now.
+    pub(crate) fn write(&mut self, row: u32, values: &[u32]) {
+        self.release(row);
+        let width = self.keys.width();
+        self.rows.keys[row as usize * width..][..width].copy_from_slice(values);
+        self.hold(row, values);
+    }
+
+    /// Notes that a row is there no more.
+    pub(crate) fn lose(&mut self, row: u32) {
+        self.release(row);
+        self.rows.states[row as usize] = RowState::Gone;
+    }
+
+    /// Notes that a row is found by these values.
+    fn hold(&mut self, row: u32, values: &[u32]) {
+        for lookup in 0..self.keys.lookups() {
+            let key = self.keys.unique(lookup, values);
+            if key != NONE {
+                let holders = &mut self.rows.holders[lookup];
+                if holders.len() <= key as usize {
+                    holders.resize(key as usize + 1, NONE);
+                }
+                holders[key as usize] = row;
+            }
+        }
+    }
+
+    /// Notes that a row is no longer found by the values that it had.
+    fn release(&mut self, row: u32) {
+        let values = self.row(row).to_vec();
+        for lookup in 0..self.keys.lookups() {
+            let key = self.keys.unique(lookup, &values);
+            if self.holder(lookup, key) == Some(row) {
+                self.rows.holders[lookup][key as usize] = NONE;
+            }
+        }
+    }
+}

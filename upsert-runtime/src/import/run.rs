@@ -1,0 +1,97 @@
+//! An import as a whole: the source is read twice, first to know, then to write.
+
+mod bisection;
+mod course;
+mod first_pass;
+mod ledger;
+mod missing;
+mod place;
+mod queue;
+mod refusal;
+mod second_pass;
+mod table;
+mod whole;
+
+use sqlx::Pool;
+
+use crate::backend::Supported;
+use crate::error::{Error, Report};
+use crate::locking::Locking;
+use crate::mapping::Mapping;
+use crate::transaction::{self, TransactionRef};
+use crate::value::Row;
+
+use super::options::{OnFailure, Options};
+use super::source::Source;
+
+use self::course::Course;
+use self::place::Place;
+use self::whole::Whole;
+
+/// Imports in transactions of its own.
+pub(crate) async fn run<'f, DB: Supported>(
+    pool: &Pool<DB>,
+    mapping: Mapping<DB>,
+    mut source: Source<'f>,
+    mut options: Options<'f>,
+) -> Result<Report<Row>, Error> {
+    let locking = Locking::waiting(options.wait);
+    let retry = options.retry;
+    let is_one_transaction =
+        options.atomic || options.dry_run || options.on_failure == OnFailure::Abort;
+    begin(&mut options, is_one_transaction);
+    if is_one_transaction {
+        let mut whole = Whole::new(mapping, source, options);
+        let done = transaction::run(pool, retry, locking, &mut whole).await;
+        return whole.tell(done);
+    }
+    let place = Place::Pool {
+        pool,
+        retry,
+        locking,
+    };
+    let mut course = Course::new(mapping, place, &mut options);
+    let done = course.run(&mut source).await;
+    let report = course.finish().tell(&mut options);
+    match done {
+        Ok(()) => Ok(report),
+        Err(halt) => {
+            let error = halt.into_error(mapping).under::<DB>(locking.wait);
+            Err(stopped(error, report))
+        }
+    }
+}
+
+/// Imports in the caller's transaction.
+pub(crate) async fn run_in<'f, DB: Supported>(
+    mut tx: TransactionRef<'_, DB>,
+    mapping: Mapping<DB>,
+    source: Source<'f>,
+    mut options: Options<'f>,
+) -> Result<Report<Row>, Error> {
+    let locking = Locking::waiting(options.wait);
+    begin(&mut options, true);
+    let mut whole = Whole::new(mapping, source, options);
+    let done = transaction::run_in(&mut tx, locking, &mut whole).await;
+    whole.tell(done)
+}
+
+/// Settles what follows from the options and from where the import is done.
+fn begin(options: &mut Options<'_>, is_one_transaction: bool) {
+    options.is_one_transaction = is_one_transaction;
+    if options.dry_run {
+        // It is told of what is committed.
+        options.each = None;
+    }
+}
+
+/// An import that was stopped, unless it was refused or aborted.
+fn stopped(error: Error, report: Report<Row>) -> Error {
+    match error {
+        Error::Refused { .. } | Error::Aborted { .. } => error,
+        source => Error::Stopped {
+            report: Box::new(report.without_changes()),
+            source: Box::new(source),
+        },
+    }
+}

@@ -1,0 +1,69 @@
+//! Units that are written at once, and how they are bisected until it is known which record is at fault.
+
+use crate::backend::{Dialect as _, Supported};
+use crate::import::batch::Unit;
+
+/// Units that are written at once.
+pub(super) struct Bisection {
+    pub(super) units: Vec<Unit>,
+    /// How many times a refusal by a unique index may be a lost race.
+    pub(super) patience: u32,
+    /// Whether each statement writes one row.
+    pub(super) row_by_row: bool,
+}
+
+impl Bisection {
+    /// Units of which none is suspected.
+    pub(super) fn new<DB: Supported>(units: Vec<Unit>) -> Self {
+        Self {
+            units,
+            patience: Self::patience::<DB>(),
+            row_by_row: false,
+        }
+    }
+
+    /// A refusal by a unique index may be a lost race; who is at fault is asked only if it is none.
+    fn patience<DB: Supported>() -> u32 {
+        DB::Driver::CAPABILITIES.refusals - 1
+    }
+
+    /// Whether nothing is written.
+    pub(super) fn is_witness(&self) -> bool {
+        matches!(&self.units[..], [unit] if unit.is_witness)
+    }
+
+    /// Whether an error tells which record is at fault.
+    pub(super) fn is_narrow(&self) -> bool {
+        matches!(&self.units[..], [unit] if unit.members.len() == 1 || self.row_by_row)
+    }
+
+    /// The same in two halves, the first one last; a single unit row by row.
+    pub(super) fn narrowed<DB: Supported>(mut self) -> Vec<Self> {
+        if self.units.len() == 1 {
+            self.row_by_row = true;
+            return vec![self];
+        }
+        let rest = self.units.split_off(self.units.len() / 2);
+        let halves = [rest, self.units].into_iter();
+        halves
+            .map(|units| Self {
+                patience: if units.len() == 1 {
+                    Self::patience::<DB>()
+                } else {
+                    0
+                },
+                units,
+                row_by_row: false,
+            })
+            .collect()
+    }
+
+    /// Takes the record at fault out: the culprit, else the first. Gives its number.
+    pub(super) fn take_out(&mut self, culprit: Option<u32>) -> Option<u32> {
+        let unit = self.units.first_mut()?;
+        let first = unit.members.first().map(|member| member.record);
+        let record = culprit.or(first)?;
+        unit.members.retain(|member| member.record != record);
+        Some(record)
+    }
+}

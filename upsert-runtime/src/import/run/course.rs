@@ -1,0 +1,155 @@
+//! The course of an import: read all keys, make the plan, write chunk by chunk, plan again where others moved rows.
+
+use crate::backend::Supported;
+use crate::error::Error;
+use crate::import::batch::moved;
+use crate::import::notify::Finished;
+use crate::import::options::{Missing, OnFailure, OnTakeover, Options};
+use crate::import::plan::{Plan, Rules};
+use crate::import::source::Source;
+use crate::mapping::Mapping;
+
+use super::first_pass::FirstPass;
+use super::ledger::{Ledger, Wishes};
+use super::missing::Guard;
+use super::place::Place;
+use super::second_pass::SecondPass;
+use super::table::Table;
+
+/// Why an import ended before its end.
+pub(super) enum Halt {
+    Failed(Error),
+    /// Others have moved rows while everything was done in one transaction, which must begin anew.
+    Moved,
+}
+
+impl Halt {
+    /// The error that it is to the caller.
+    pub(super) fn into_error<DB: Supported>(self, mapping: Mapping<DB>) -> Error {
+        match self {
+            Self::Failed(error) => error,
+            Self::Moved => moved(mapping),
+        }
+    }
+}
+
+impl From<Error> for Halt {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// An import under way.
+pub(super) struct Course<'t, DB: Supported> {
+    table: Table<'t, DB>,
+    ledger: Ledger<'t>,
+    plain: Plain,
+}
+
+/// The options that are plain values.
+#[derive(Clone, Copy)]
+struct Plain {
+    chunk_size: usize,
+    max_share: f64,
+    deletes_missing: bool,
+    never_takes_over: bool,
+    stays: bool,
+}
+
+impl<'t, DB: Supported> Course<'t, DB> {
+    pub(super) fn new(
+        mapping: Mapping<DB>,
+        place: Place<'t, DB>,
+        options: &'t mut Options<'_>,
+    ) -> Self {
+        let plain = Plain {
+            chunk_size: options.chunk_size,
+            max_share: options.max_share,
+            deletes_missing: options.missing == Missing::Delete,
+            never_takes_over: options.on_takeover == OnTakeover::Never,
+            stays: !options.dry_run,
+        };
+        let wishes = Wishes {
+            changes: options.changes,
+            is_one_transaction: options.is_one_transaction,
+            aborts: options.on_failure == OnFailure::Abort,
+        };
+        let Options {
+            scope,
+            each,
+            progress,
+            ..
+        } = options;
+        Self {
+            table: Table::new(mapping, place, scope.as_deref_mut()),
+            ledger: Ledger::new(each.as_deref_mut(), progress.as_deref_mut(), wishes),
+            plain,
+        }
+    }
+
+    /// Runs the import. After an error the report says what was done before it.
+    pub(super) async fn run(&mut self, source: &mut Source<'_>) -> Result<(), Halt> {
+        let Plain {
+            chunk_size,
+            max_share,
+            deletes_missing,
+            ..
+        } = self.plain;
+        let candidates = if deletes_missing {
+            Box::pin(self.table.note_candidates(chunk_size)).await?
+        } else {
+            0
+        };
+        let first_pass = FirstPass::new(&mut self.table, chunk_size);
+        let learned = Box::pin(first_pass.run(source)).await?;
+        // Nobody knows which rows are missing if a record could not be looked up.
+        let rules = self.rules(deletes_missing && !learned.is_incomplete);
+        let plan = Plan::new(&mut self.table.map, &rules);
+        self.ledger.miss(plan.missing.len() as u64);
+        let delete_missing = rules.delete_missing;
+        if delete_missing {
+            let guard = Guard {
+                candidates,
+                max_share,
+            };
+            let model = self.table.mapping.model.name;
+            guard.check(&mut self.table.map, &plan, model)?;
+        }
+        let (table, ledger) = (&mut self.table, &mut self.ledger);
+        let second_pass = SecondPass::new(table, ledger, learned, (rules, plan), chunk_size);
+        let plan = Box::pin(second_pass.run(source)).await?;
+        if delete_missing && !self.ledger.has_failures() {
+            let missing = &plan.missing;
+            let deleting = self
+                .table
+                .delete_missing(missing, &mut self.ledger, chunk_size);
+            Box::pin(deleting).await?;
+        }
+        self.ledger.tell_progress();
+        Ok(())
+    }
+
+    /// What the plan may do.
+    fn rules(&self, delete_missing: bool) -> Rules {
+        let model = self.table.mapping.model;
+        let never = self.plain.never_takes_over;
+        Rules {
+            unclaimed: model
+                .lookups
+                .iter()
+                .map(|key| never || key.unclaimed)
+                .collect(),
+            is_id: model
+                .lookups
+                .iter()
+                .map(|key| key.columns.contains(&model.id))
+                .collect(),
+            delete_missing,
+        }
+    }
+
+    /// The report, and what is told of rows once they are committed.
+    pub(super) fn finish(self) -> Finished {
+        self.ledger.finish(self.plain.stays)
+    }
+}

@@ -1,0 +1,190 @@
+//! The first reading of the source: the keys of all records, and the rows that they find.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::mem;
+
+use crate::backend::Supported;
+use crate::error::Error;
+use crate::import::batch::{KeyReader, Keyed};
+use crate::import::plan::{IdentityMap, RecordState};
+use crate::import::source::Source;
+use crate::mapping::Mapping;
+use crate::step::Session;
+use crate::transaction::UnitOfWork;
+use crate::value::New;
+
+use super::table::Table;
+
+/// What the first reading showed, beside what the identity map knows of it.
+#[derive(Default)]
+pub(super) struct Learned {
+    /// Whether some records could not be looked up, so that nobody knows which rows they are.
+    pub(super) is_incomplete: bool,
+    /// Records that could not be looked up.
+    errors: HashMap<u32, Error>,
+    /// For each record, a hash of its keys; 0 for an error of the source. Empty for a source that cannot change.
+    hashes: Vec<u64>,
+}
+
+impl Learned {
+    /// Why a record could not be looked up.
+    pub(super) fn take_error(&mut self, record: u32) -> Option<Error> {
+        self.errors.remove(&record)
+    }
+
+    /// Whether an item of the second reading is as it was; a record that was looked up has the same keys.
+    pub(super) fn is_as_before<DB: Supported>(
+        &self,
+        mapping: Mapping<DB>,
+        record: u32,
+        item: Option<&Result<New, Error>>,
+    ) -> bool {
+        let before = self.hashes.get(record as usize).copied();
+        before == item.map(|item| hash(mapping, item))
+    }
+}
+
+/// The first reading under way.
+pub(super) struct FirstPass<'p, 't, DB: Supported> {
+    table: &'p mut Table<'t, DB>,
+    learned: Learned,
+    /// How many records are looked up at once.
+    chunk_size: usize,
+    /// Whether it is known that keys can be compared.
+    has_checked: bool,
+}
+
+impl<'p, 't, DB: Supported> FirstPass<'p, 't, DB> {
+    pub(super) fn new(table: &'p mut Table<'t, DB>, chunk_size: usize) -> Self {
+        Self {
+            table,
+            learned: Learned::default(),
+            chunk_size,
+            has_checked: false,
+        }
+    }
+
+    /// Reads the source to its end.
+    pub(super) async fn run(mut self, source: &mut Source<'_>) -> Result<Learned, Error> {
+        let may_change = source.may_change();
+        let mut reader = source.open();
+        let mut chunk = Vec::new();
+        while let Some(item) = reader.next().await {
+            if may_change {
+                let hash = hash(self.table.mapping, &item);
+                self.learned.hashes.push(hash);
+            }
+            chunk.extend(self.note(item));
+            if chunk.len() >= self.chunk_size {
+                self.look_up(mem::take(&mut chunk)).await?;
+            }
+        }
+        if !chunk.is_empty() {
+            self.look_up(chunk).await?;
+        }
+        Ok(self.learned)
+    }
+
+    /// Takes note of an item of the source; a record is to be looked up.
+    fn note(&mut self, item: Result<New, Error>) -> Option<(u32, New)> {
+        let Table { map, mapping, .. } = &mut *self.table;
+        let Ok(new) = item else {
+            self.learned.is_incomplete = true;
+            map.add_record(RecordState::Absent);
+            return None;
+        };
+        let mut lookups = mapping.model.lookups.iter();
+        self.learned.is_incomplete |= !lookups.any(|key| mapping.usable(key, &new));
+        Some((map.add_record(RecordState::Open), new))
+    }
+
+    /// Looks records up, in halves where one of them cannot be.
+    async fn look_up(&mut self, records: Vec<(u32, New)>) -> Result<(), Error> {
+        let mut batches = vec![records];
+        while let Some(mut records) = batches.pop() {
+            let mut work = LookUp {
+                mapping: self.table.mapping,
+                map: &mut self.table.map,
+                collated: &self.table.collated,
+                checks: !self.has_checked,
+                records: &records,
+            };
+            let error = match self.table.place.run(&mut work).await {
+                Ok(()) => {
+                    self.has_checked = true;
+                    continue;
+                }
+                Err(error) if !error.is_about_record() => return Err(error),
+                Err(error) => error,
+            };
+            if let [(record, _)] = &records[..] {
+                self.learned.is_incomplete = true;
+                self.table.map.set_record(*record, RecordState::Failed);
+                self.learned.errors.insert(*record, error);
+            } else {
+                let rest = records.split_off(records.len() / 2);
+                batches.extend([rest, records]);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Records to be looked up, as work.
+struct LookUp<'i, DB: Supported> {
+    mapping: Mapping<DB>,
+    map: &'i mut IdentityMap,
+    collated: &'i [usize],
+    /// Whether it must be asked first whether keys can be compared.
+    checks: bool,
+    records: &'i [(u32, New)],
+}
+
+impl<DB: Supported> UnitOfWork<DB> for LookUp<'_, DB> {
+    type Output = ();
+
+    const READS_MANY: bool = true;
+
+    fn mapping(&self) -> Mapping<DB> {
+        self.mapping
+    }
+
+    async fn once(&mut self, session: &mut Session<'_, DB>) -> Result<(), Error> {
+        let mut reader = KeyReader::new(session, &mut self.map.keys, self.collated);
+        if self.checks {
+            reader.check_collations().await?;
+        }
+        let records: Vec<&New> = self.records.iter().map(|(_, new)| new).collect();
+        let values = reader.values(&records).await?;
+        for ((record, _), values) in self.records.iter().zip(&values) {
+            self.map.know_record(*record, values);
+        }
+        let records = records.into_iter().zip(&values);
+        let records: Vec<Keyed<'_>> = records.map(|(new, values)| Keyed { new, values }).collect();
+        let found = KeyReader::new(session, &mut self.map.keys, self.collated)
+            .find(&records, "")
+            .await?;
+        for read in found.rows {
+            self.map.see(&read.id, &read.values);
+        }
+        for (lookup, key) in found.ambiguous {
+            self.map.see_ambiguous(lookup, key);
+        }
+        Ok(())
+    }
+}
+
+/// A hash of the record's keys.
+fn hash<DB: Supported>(mapping: Mapping<DB>, item: &Result<New, Error>) -> u64 {
+    let Ok(new) = item else { return 0 };
+    let mut hasher = DefaultHasher::new();
+    for lookup in mapping.model.lookups {
+        for &column in lookup.columns {
+            // What cannot be encoded fails both times.
+            let bytes = mapping.bytes_of_new(new, column).unwrap_or_default();
+            bytes.hash(&mut hasher);
+        }
+    }
+    hasher.finish() | 1
+}

@@ -1,0 +1,220 @@
+//! Rows that no record is: counted, guarded, and deleted in the end.
+
+use std::collections::HashSet;
+
+use crate::backend::{Dialect as _, Supported};
+use crate::error::{Error, Operation};
+use crate::import::batch::{Candidates, KeyReader, Numbering, SelectedRow};
+use crate::import::plan::{IdentityMap, Keys, Plan, RowState};
+use crate::mapping::Mapping;
+use crate::step::{Session, Statement};
+use crate::transaction::UnitOfWork;
+use crate::value::Row;
+
+use super::ledger::Ledger;
+use super::table::Table;
+
+/// Guards against an import that would delete too much.
+pub(super) struct Guard {
+    /// How many rows could be missing.
+    pub(super) candidates: u64,
+    /// The largest share of them that may be.
+    pub(super) max_share: f64,
+}
+
+impl Guard {
+    /// Refuses a plan by which too much is missing. Rows that it lets stay are no candidates any more: no later plan deletes
+    /// what was not guarded.
+    pub(super) fn check(
+        &self,
+        map: &mut IdentityMap,
+        plan: &Plan,
+        model: &'static str,
+    ) -> Result<(), Error> {
+        let missing = plan.missing.len() as u64;
+        let is_empty = map.records.states.is_empty();
+        #[expect(clippy::cast_precision_loss, reason = "a share needs no more digits")]
+        let (share, all) = (missing as f64, self.candidates as f64);
+        // So that a share that is no number allows nothing.
+        let is_within_share = share <= self.max_share * all;
+        if is_empty || !is_within_share {
+            return Err(Error::Refused {
+                model,
+                missing,
+                candidates: self.candidates,
+            });
+        }
+        for (row, state) in map.rows.states.iter_mut().enumerate() {
+            let is_missing =
+                u32::try_from(row).is_ok_and(|row| plan.missing.binary_search(&row).is_ok());
+            if *state == RowState::Candidate && !is_missing {
+                *state = RowState::Here;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<DB: Supported> Table<'_, DB> {
+    /// Notes the rows that are to be deleted if no record is one of them, and gives their number.
+    pub(super) async fn note_candidates(&mut self, page_size: usize) -> Result<u64, Error> {
+        let mut candidates = 0;
+        let mut last = None;
+        loop {
+            let page = self.page(last.as_ref(), page_size).await?;
+            for selected in &page {
+                // Nothing is kept of the others.
+                if self.candidates.has(&selected.row) {
+                    let mut numbering = Numbering {
+                        mapping: self.mapping,
+                        keys: &mut self.map.keys,
+                        collated: &self.collated,
+                    };
+                    let values = numbering.of_row(selected)?;
+                    let (row, _) = self.map.see(&selected.id(self.mapping)?, &values);
+                    self.map.set_row(row, RowState::Candidate);
+                    candidates += 1;
+                }
+            }
+            match page.into_iter().last() {
+                Some(selected) => last = Some(selected.row),
+                None => return Ok(candidates),
+            }
+        }
+    }
+
+    /// Deletes those of the missing rows that are left.
+    pub(super) async fn delete_missing(
+        &mut self,
+        missing: &[u32],
+        ledger: &mut Ledger<'_>,
+        page_size: usize,
+    ) -> Result<(), Error> {
+        let left: HashSet<u32> = missing
+            .iter()
+            .copied()
+            .filter(|&row| self.map.is_candidate(row))
+            .collect();
+        if left.is_empty() {
+            return Ok(());
+        }
+        let mut last: Option<Row> = None;
+        loop {
+            let page = self.page(last.as_ref(), page_size).await?;
+            let mut rows = Vec::new();
+            for selected in &page {
+                let row = self.map.row_of(&selected.id(self.mapping)?);
+                if row.is_some_and(|row| left.contains(&row)) {
+                    rows.push(&selected.row);
+                }
+            }
+            self.delete(rows, ledger).await?;
+            match page.into_iter().last() {
+                Some(selected) => last = Some(selected.row),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Deletes rows, in halves where one of them cannot be deleted, which stays.
+    async fn delete(&mut self, rows: Vec<&Row>, ledger: &mut Ledger<'_>) -> Result<(), Error> {
+        let mut batches = vec![rows];
+        while let Some(mut rows) = batches.pop() {
+            if rows.is_empty() {
+                continue;
+            }
+            let mut work = Deletion {
+                mapping: self.mapping,
+                map: &mut self.map,
+                collated: &self.collated,
+                rows: &rows,
+                candidates: self.candidates.reborrow(),
+            };
+            match self.place.run(&mut work).await {
+                Ok(deleted) => deleted.into_iter().for_each(|row| ledger.delete(row)),
+                Err(error) if !error.is_about_record() => return Err(error),
+                Err(_) if rows.len() == 1 => {}
+                Err(_) => {
+                    let rest = rows.split_off(rows.len() / 2);
+                    batches.extend([rest, rows]);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows behind this one, in the order of their ids.
+    async fn page(
+        &mut self,
+        after: Option<&Row>,
+        size: usize,
+    ) -> Result<Vec<SelectedRow<DB>>, Error> {
+        let mut work = Page {
+            mapping: self.mapping,
+            keys: &mut self.map.keys,
+            collated: &self.collated,
+            after,
+            size,
+        };
+        self.place.run(&mut work).await
+    }
+}
+
+/// A page of the table, as work.
+struct Page<'i, DB: Supported> {
+    mapping: Mapping<DB>,
+    keys: &'i mut Keys,
+    collated: &'i [usize],
+    after: Option<&'i Row>,
+    size: usize,
+}
+
+impl<DB: Supported> UnitOfWork<DB> for Page<'_, DB> {
+    type Output = Vec<SelectedRow<DB>>;
+
+    fn mapping(&self) -> Mapping<DB> {
+        self.mapping
+    }
+
+    async fn once(&mut self, session: &mut Session<'_, DB>) -> Result<Self::Output, Error> {
+        let mut reader = KeyReader::new(session, self.keys, self.collated);
+        reader.page(self.after, self.size).await
+    }
+}
+
+/// The deletion of rows, as work.
+struct Deletion<'i, DB: Supported> {
+    mapping: Mapping<DB>,
+    map: &'i mut IdentityMap,
+    collated: &'i [usize],
+    rows: &'i [&'i Row],
+    candidates: Candidates<'i, DB>,
+}
+
+impl<DB: Supported> UnitOfWork<DB> for Deletion<'_, DB> {
+    type Output = Vec<Row>;
+
+    fn mapping(&self) -> Mapping<DB> {
+        self.mapping
+    }
+
+    /// Judges each row again under its lock.
+    async fn once(&mut self, session: &mut Session<'_, DB>) -> Result<Vec<Row>, Error> {
+        let mut reader = KeyReader::new(session, &mut self.map.keys, self.collated);
+        let locked = reader.lock(self.rows).await?;
+        let mut doomed = Vec::new();
+        for read in locked {
+            let (row, _) = self.map.see(&read.id, &read.values);
+            if self.map.is_candidate(row) && self.candidates.has(&read.row) {
+                doomed.push(read.row);
+            }
+        }
+        let failed = session.failed(Operation::Delete);
+        for rows in doomed.chunks(DB::Driver::CAPABILITIES.most_values) {
+            let rows: Vec<&Row> = rows.iter().collect();
+            let delete = Statement::delete_rows(self.mapping, &rows).map_err(failed)?;
+            session.write(delete, rows.len()).await.map_err(failed)?;
+        }
+        Ok(doomed)
+    }
+}

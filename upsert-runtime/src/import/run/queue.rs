@@ -1,0 +1,81 @@
+//! Records that are to be written, and what must be written with them.
+
+use std::collections::HashMap;
+use std::mem;
+
+use crate::import::batch::{Member, Unit};
+use crate::import::plan::Components;
+
+/// What is to be written: units that are complete, and records that wait for others.
+#[derive(Default)]
+pub(super) struct Queue {
+    ready: Vec<Unit>,
+    /// Records of components that are not complete, by the component.
+    waiting: HashMap<u32, Vec<Member>>,
+}
+
+impl Queue {
+    /// Adds a record. One that stands alone is ready; one of a component is when the component is complete.
+    pub(super) fn add(&mut self, member: Member, components: &Components) {
+        let Some((component, size)) = components.find(member.record) else {
+            self.ready.push(Unit {
+                members: vec![member],
+                given_away: Vec::new(),
+                is_witness: false,
+            });
+            return;
+        };
+        let members = self.waiting.entry(component).or_default();
+        members.push(member);
+        if members.len() == size
+            && let Some(members) = self.waiting.remove(&component)
+        {
+            self.ready.push(Unit {
+                members,
+                given_away: components.given_away(component).to_vec(),
+                is_witness: false,
+            });
+        }
+    }
+
+    /// Adds a record that is not written, but whose rows are to be locked.
+    pub(super) fn add_witness(&mut self, member: Member) {
+        self.ready.push(Unit {
+            members: vec![member],
+            given_away: Vec::new(),
+            is_witness: true,
+        });
+    }
+
+    /// How many records are ready.
+    pub(super) fn ready_records(&self) -> usize {
+        self.ready.iter().map(|unit| unit.members.len()).sum()
+    }
+
+    /// Whether nothing is ready.
+    pub(super) fn is_idle(&self) -> bool {
+        self.ready.is_empty()
+    }
+
+    /// Whether no record waits for others.
+    pub(super) fn is_complete(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Takes what is ready.
+    pub(super) fn take_ready(&mut self) -> Vec<Unit> {
+        mem::take(&mut self.ready)
+    }
+
+    /// Takes units back that were not written. Witnesses are ready again; the other records are given in their order, with
+    /// those that waited, since a new plan may join them otherwise.
+    pub(super) fn take_back(&mut self, units: impl Iterator<Item = Unit>) -> Vec<Member> {
+        let waiting = mem::take(&mut self.waiting);
+        let (witnesses, units): (Vec<_>, Vec<_>) = units.partition(|unit| unit.is_witness);
+        self.ready.extend(witnesses);
+        let members = units.into_iter().flat_map(|unit| unit.members);
+        let mut members: Vec<_> = members.chain(waiting.into_values().flatten()).collect();
+        members.sort_by_key(|member| member.record);
+        members
+    }
+}

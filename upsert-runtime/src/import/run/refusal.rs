@@ -1,0 +1,46 @@
+//! Why the plan does not write a record, as an error.
+
+use crate::backend::Supported;
+use crate::error::{Error, Operation, Step};
+use crate::import::plan::Decision;
+use crate::mapping::Mapping;
+use crate::value::New;
+
+/// The error that a decision is for its record; `None` if the record is written, or superseded.
+pub(super) fn refusal<DB: Supported>(
+    mapping: Mapping<DB>,
+    decision: Decision,
+    new: &New,
+) -> Option<Error> {
+    let model = mapping.model;
+    let looked_up = |lookup: u8| {
+        let lookup = model.lookups[usize::from(lookup)].name;
+        Step::new(Some(model.name), Operation::LookUp { lookup })
+    };
+    // Another row or record has the key.
+    let conflict = |lookup| Error::Conflict {
+        at: looked_up(lookup),
+        constraint: None,
+        source: None,
+    };
+    Some(match decision {
+        Decision::Row { .. } | Decision::Create | Decision::Superseded => return None,
+        Decision::NoKey => match mapping.check_usable(new) {
+            Err(error) => error,
+            // A key that Rust takes for one and the plan does not: none is made.
+            Ok(()) => conflict(0),
+        },
+        Decision::Identity {
+            matched_by,
+            claimed_by,
+        } => Error::IdentityConflict {
+            model: model.name,
+            matched_by: model.lookups[usize::from(matched_by)].name,
+            claimed_by: model.lookups[usize::from(claimed_by)].name,
+        },
+        Decision::Conflict { lookup } => conflict(lookup),
+        Decision::Ambiguous { lookup } => Error::Ambiguous {
+            at: looked_up(lookup),
+        },
+    })
+}

@@ -1,0 +1,254 @@
+//! The second reading of the source: records are put into chunks, and chunks are written, in halves where one is refused.
+
+use sqlx_core::rt;
+
+use crate::backend::Supported;
+use crate::error::Error;
+use crate::import::batch::{Attempt, Chunk, Manner, Member, Written, moved};
+use crate::import::plan::{Plan, RecordState, RowState, Rules};
+use crate::import::source::{Reader, Source};
+use crate::outcome::Outcome;
+use crate::transaction::Retry;
+use crate::value::New;
+
+use super::bisection::Bisection;
+use super::course::Halt;
+use super::first_pass::Learned;
+use super::ledger::Ledger;
+use super::queue::Queue;
+use super::refusal::refusal;
+use super::table::Table;
+
+/// How many times in a row a chunk may be planned again because others moved its rows.
+const MOST_MOVES: u32 = 100;
+
+/// The second reading under way.
+pub(super) struct SecondPass<'p, 't, DB: Supported> {
+    table: &'p mut Table<'t, DB>,
+    ledger: &'p mut Ledger<'t>,
+    learned: Learned,
+    rules: Rules,
+    plan: Plan,
+    queue: Queue,
+    /// How many records are written at once.
+    chunk_size: usize,
+    /// How many times in a row others have moved rows.
+    moves: u32,
+}
+
+impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
+    pub(super) fn new(
+        table: &'p mut Table<'t, DB>,
+        ledger: &'p mut Ledger<'t>,
+        learned: Learned,
+        (rules, plan): (Rules, Plan),
+        chunk_size: usize,
+    ) -> Self {
+        Self {
+            table,
+            ledger,
+            learned,
+            rules,
+            plan,
+            queue: Queue::default(),
+            chunk_size,
+            moves: 0,
+        }
+    }
+
+    /// Reads the source again and writes what the plan says. Gives the plan as it is in the end.
+    pub(super) async fn run(mut self, source: &mut Source<'_>) -> Result<Plan, Halt> {
+        let may_change = source.may_change();
+        let mut reader = source.open();
+        let mut record = 0;
+        while let Some(item) = self.next(&mut reader, record, may_change).await? {
+            match item {
+                Ok(new) => self.route(Member { record, new })?,
+                Err(error) => self.ledger.fail(record, error)?,
+            }
+            record += 1;
+            // What was planned again is written before more is read.
+            while self.queue.ready_records() >= self.chunk_size {
+                Box::pin(self.flush()).await?;
+            }
+        }
+        while !self.queue.is_idle() {
+            Box::pin(self.flush()).await?;
+        }
+        debug_assert!(
+            self.queue.is_complete(),
+            "each component is complete in the end"
+        );
+        Ok(self.plan)
+    }
+
+    /// The next item of a source that is read again, which must be as it was.
+    async fn next(
+        &mut self,
+        reader: &mut Reader<'_, '_>,
+        record: u32,
+        may_change: bool,
+    ) -> Result<Option<Result<New, Error>>, Error> {
+        let item = reader.next().await;
+        let mapping = self.table.mapping;
+        if may_change && !self.learned.is_as_before(mapping, record, item.as_ref()) {
+            return Err(Error::Source {
+                source: "the second opening gave other records than the first".into(),
+            });
+        }
+        Ok(item)
+    }
+
+    /// Sees to it that a record is written, or told as what it is.
+    fn route(&mut self, member: Member) -> Result<(), Error> {
+        let record = member.record;
+        if let Some(error) = self.learned.take_error(record) {
+            return self.ledger.fail(record, error);
+        }
+        let decision = self.plan.decisions[record as usize];
+        if decision.is_settled() {
+            self.queue.add(member, &self.plan.components);
+            return Ok(());
+        }
+        match refusal(self.table.mapping, decision, &member.new) {
+            None => {
+                self.table.map.set_record(record, RecordState::Superseded);
+                self.ledger.supersede();
+            }
+            Some(error) => {
+                self.table.map.set_record(record, RecordState::Told);
+                self.ledger.fail(record, error)?;
+            }
+        }
+        // The rows by which the record was judged are locked where the import as a whole is to be serial.
+        if self.table.place.is_one_transaction() {
+            self.queue.add_witness(member);
+        }
+        Ok(())
+    }
+
+    /// Writes what is ready. What cannot be written as a whole is halved until it is known which record is at fault.
+    async fn flush(&mut self) -> Result<(), Halt> {
+        let mut batches = vec![Bisection::new::<DB>(self.queue.take_ready())];
+        // Components that lost a member: what is left of them is planned again, when the others are written.
+        let mut undone = Vec::new();
+        while let Some(batch) = batches.pop() {
+            let (attempt, culprit) = Box::pin(self.attempt(&batch)).await;
+            match attempt {
+                Ok(Attempt::Written(written)) => self.settle(written),
+                Ok(Attempt::Moved) => {
+                    // In one transaction what was told before is judged again too: nobody has heard of it yet.
+                    if self.table.place.is_one_transaction() {
+                        return Err(Halt::Moved);
+                    }
+                    batches.push(batch);
+                    batches.append(&mut undone);
+                    return Ok(self.follow(batches).await?);
+                }
+                Err(error) if !error.is_about_record() => return Err(error.into()),
+                Err(_) if batch.is_witness() => {}
+                Err(error) if batch.is_narrow() => {
+                    undone.extend(self.fail_one(batch, culprit, error)?);
+                }
+                Err(_) => batches.extend(batch.narrowed::<DB>()),
+            }
+        }
+        self.ledger.tell_progress();
+        if !undone.is_empty() {
+            self.plan_again(undone)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a batch once. An error may come with the record that it is about.
+    async fn attempt(&mut self, batch: &Bisection) -> (Result<Attempt, Error>, Option<u32>) {
+        let table = &mut *self.table;
+        let mut chunk = Chunk {
+            mapping: table.mapping,
+            map: &mut table.map,
+            plan: &self.plan,
+            collated: &table.collated,
+            units: &batch.units,
+            candidates: table.candidates.reborrow(),
+            manner: Manner {
+                locks_all: table.place.is_one_transaction(),
+                reads_back: self.ledger.wants_rows(),
+                one_by_one: batch.row_by_row,
+            },
+            patience: batch.patience,
+            sees_winner: false,
+            culprit: None,
+        };
+        let result = table.place.run(&mut chunk).await;
+        (result, chunk.culprit)
+    }
+
+    /// Tells the record of a single unit that is at fault. Gives what is left of a component.
+    fn fail_one(
+        &mut self,
+        mut batch: Bisection,
+        culprit: Option<u32>,
+        error: Error,
+    ) -> Result<Option<Bisection>, Error> {
+        let is_component = batch.units.iter().any(|unit| unit.members.len() > 1);
+        if let Some(record) = batch.take_out(culprit) {
+            self.table.map.set_record(record, RecordState::Failed);
+            self.ledger.fail(record, error)?;
+        }
+        Ok(is_component.then_some(batch))
+    }
+
+    /// Notes what was written.
+    fn settle(&mut self, written: Written) {
+        self.moves = 0;
+        let map = &mut self.table.map;
+        for (row, deleted) in written.deleted {
+            map.lose(row);
+            self.ledger.delete(deleted);
+        }
+        // All keys are taken from the rows as they were.
+        let last: Vec<Option<Vec<u32>>> = written
+            .records
+            .iter()
+            .map(|settled| {
+                let is_updated = matches!(settled.outcome, Outcome::Updated { .. });
+                (is_updated || settled.row.is_none())
+                    .then(|| map.last_values(settled.record, settled.row))
+            })
+            .collect();
+        for (settled, last) in written.records.into_iter().zip(last) {
+            let row = match (settled.row, last) {
+                (Some(row), None) => row,
+                (Some(row), Some(last)) => {
+                    map.write(row, &last);
+                    row
+                }
+                (None, last) => map.create(&last.unwrap_or_default(), RowState::Created),
+            };
+            map.set_record(settled.record, RecordState::Done(row));
+            self.ledger.settle(settled);
+        }
+    }
+
+    /// Plans again after others have moved rows.
+    async fn follow(&mut self, batches: Vec<Bisection>) -> Result<(), Error> {
+        self.moves += 1;
+        if self.moves > MOST_MOVES {
+            return Err(moved(self.table.mapping));
+        }
+        if self.moves > 1 {
+            rt::sleep(Retry::short_pause()).await;
+        }
+        self.plan_again(batches)
+    }
+
+    /// Makes the plan again and puts what is not written yet in its place in it.
+    fn plan_again(&mut self, batches: Vec<Bisection>) -> Result<(), Error> {
+        self.plan = Plan::new(&mut self.table.map, &self.rules);
+        let units = batches.into_iter().flat_map(|batch| batch.units);
+        for member in self.queue.take_back(units) {
+            self.route(member)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,39 @@
+//! The table that an import works on.
+
+use crate::backend::Supported;
+use crate::import::batch::{Candidates, collated};
+use crate::import::options::Scope;
+use crate::import::plan::{IdentityMap, Keys};
+use crate::mapping::Mapping;
+
+use super::place::Place;
+
+/// The table that an import works on: where its statements are sent, and what is known of its rows and of the records.
+pub(super) struct Table<'t, DB: Supported> {
+    pub(super) mapping: Mapping<DB>,
+    pub(super) place: Place<'t, DB>,
+    pub(super) map: IdentityMap,
+    /// The columns that are compared by a collation key.
+    pub(super) collated: Vec<usize>,
+    /// Which rows may be missing.
+    pub(super) candidates: Candidates<'t, DB>,
+}
+
+impl<'t, DB: Supported> Table<'t, DB> {
+    /// A table of which nothing is known.
+    pub(super) fn new(
+        mapping: Mapping<DB>,
+        place: Place<'t, DB>,
+        scope: Option<&'t mut Scope<'_>>,
+    ) -> Self {
+        let model = mapping.model;
+        let keys = Keys::new(model.lookups.iter().map(|key| key.columns), model.updated);
+        Self {
+            collated: collated(mapping, &keys.columns),
+            map: IdentityMap::new(keys),
+            candidates: Candidates::new(mapping, scope),
+            mapping,
+            place,
+        }
+    }
+}

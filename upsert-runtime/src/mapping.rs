@@ -1,0 +1,208 @@
+//! A model on a database: its columns read, bound and compared.
+
+use crate::backend::codec::Bytes;
+use crate::backend::{Dialect as _, FieldCodec, Supported};
+use crate::schema::{Columns, Fields, Lookup, Model, Sql};
+use crate::value::{Changes, KeyParts, New, Row, Value};
+
+/// The codec of each column, in the model's order.
+pub type Codecs<DB> = &'static [&'static dyn FieldCodec<DB>];
+
+/// A model on the database `DB`.
+#[expect(unnameable_types, reason = "only this crate names it")]
+#[derive(Debug)]
+pub struct Mapping<DB: Supported> {
+    pub(crate) model: &'static Model,
+    pub(crate) fields: &'static Fields,
+    codecs: Codecs<DB>,
+}
+
+impl<DB: Supported> Clone for Mapping<DB> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<DB: Supported> Copy for Mapping<DB> {}
+
+impl<DB: Supported> Mapping<DB> {
+    pub(crate) const fn new(
+        model: &'static Model,
+        fields: &'static Fields,
+        codecs: Codecs<DB>,
+    ) -> Self {
+        Self {
+            model,
+            fields,
+            codecs,
+        }
+    }
+
+    /// The model's statements in the database's dialect.
+    pub(crate) fn sql(self) -> &'static Sql {
+        DB::Driver::sql(self.model)
+    }
+
+    /// Reads a row whose columns come in the model's order.
+    pub(crate) fn decode(self, row: &DB::Row) -> sqlx::Result<Row> {
+        let codecs = self.codecs;
+        (self.fields.read)(&mut Reading::<DB> { row, codecs })
+    }
+
+    /// Binds the row's id.
+    pub(crate) fn bind_id(self, row: &Row, to: &mut DB::Arguments) -> sqlx::Result<()> {
+        let id = self.model.id;
+        self.bind(id, Some((self.fields.in_row)(row, id)), to)
+    }
+
+    /// Binds a column of creating data.
+    pub(crate) fn bind_new(
+        self,
+        new: &New,
+        column: usize,
+        to: &mut DB::Arguments,
+    ) -> sqlx::Result<()> {
+        self.bind(column, Some((self.fields.in_new)(new, column)), to)
+    }
+
+    /// Binds a column that is set, or NULL for one that keeps its value.
+    pub(crate) fn bind_change(
+        self,
+        changes: &Changes,
+        column: usize,
+        to: &mut DB::Arguments,
+    ) -> sqlx::Result<()> {
+        self.bind(column, (self.fields.in_changes)(changes, column), to)
+    }
+
+    /// Binds a part of a key, which is this column.
+    pub(crate) fn bind_part(
+        self,
+        key: &KeyParts,
+        part: usize,
+        column: usize,
+        to: &mut DB::Arguments,
+    ) -> sqlx::Result<()> {
+        self.bind(column, key.0.get(part).map(|part| &**part), to)
+    }
+
+    fn bind(
+        self,
+        column: usize,
+        value: Option<&Value>,
+        to: &mut DB::Arguments,
+    ) -> sqlx::Result<()> {
+        let bound = self.codecs[column].bind(value, to);
+        bound.map_err(sqlx::Error::Encode)
+    }
+
+    /// Binds the ids of rows as one array.
+    pub(crate) fn bind_ids(self, rows: &[&Row], to: &mut DB::Arguments) -> sqlx::Result<()> {
+        let id = self.model.id;
+        let ids = rows.iter().map(|row| Some((self.fields.in_row)(row, id)));
+        self.bind_array(id, &ids.collect::<Vec<_>>(), to)
+    }
+
+    /// Binds a column of creating data of many as one array.
+    pub(crate) fn bind_news(
+        self,
+        records: &[&New],
+        column: usize,
+        to: &mut DB::Arguments,
+    ) -> sqlx::Result<()> {
+        let values = records
+            .iter()
+            .map(|new| Some((self.fields.in_new)(new, column)));
+        self.bind_array(column, &values.collect::<Vec<_>>(), to)
+    }
+
+    /// Binds a column that many set as one array, with NULL for those that keep its value.
+    pub(crate) fn bind_array(
+        self,
+        column: usize,
+        values: &[Option<&Value>],
+        to: &mut DB::Arguments,
+    ) -> sqlx::Result<()> {
+        let bound = self.codecs[column].bind_array(values, to);
+        bound.map_err(sqlx::Error::Encode)
+    }
+
+    /// What the database calls the type of a column's field.
+    pub(crate) fn type_name(self, column: usize) -> String {
+        self.codecs[column].type_name()
+    }
+
+    /// Whether the column's field is an `Option`, so that the column may be NULL.
+    pub(crate) fn is_optional(self, column: usize) -> bool {
+        self.codecs[column].is_optional()
+    }
+
+    /// The bytes in which a column of creating data is sent: what is equal byte for byte.
+    pub(crate) fn bytes_of_new(self, new: &New, column: usize) -> sqlx::Result<Bytes> {
+        self.bytes(column, (self.fields.in_new)(new, column))
+    }
+
+    /// The bytes in which a row's column is sent.
+    pub(crate) fn bytes_of_row(self, row: &Row, column: usize) -> sqlx::Result<Bytes> {
+        self.bytes(column, (self.fields.in_row)(row, column))
+    }
+
+    /// The bytes in which a row's id is sent.
+    pub(crate) fn id_bytes(self, row: &Row) -> sqlx::Result<Vec<u8>> {
+        Ok(self.bytes_of_row(row, self.model.id)?.unwrap_or_default())
+    }
+
+    fn bytes(self, column: usize, value: &Value) -> sqlx::Result<Bytes> {
+        let bytes = self.codecs[column].bytes(value);
+        bytes.map_err(sqlx::Error::Encode)
+    }
+
+    /// Whether creating data has no value with which this key column could identify a record.
+    pub(crate) fn is_new_blank(self, new: &New, column: usize) -> bool {
+        (self.fields.is_blank)((self.fields.in_new)(new, column), column)
+    }
+
+    /// Whether a row has no value with which this key column could identify a record.
+    pub(crate) fn is_row_blank(self, row: &Row, column: usize) -> bool {
+        (self.fields.is_blank)((self.fields.in_row)(row, column), column)
+    }
+
+    /// Whether creating data have a value in each column of the look-up.
+    pub(crate) fn usable(self, lookup: &Lookup, new: &New) -> bool {
+        let mut columns = lookup.columns.iter();
+        !columns.any(|&column| self.is_new_blank(new, column))
+    }
+
+    /// Whether a row has a value in each column of the look-up.
+    pub(crate) fn usable_in_row(self, lookup: &Lookup, row: &Row) -> bool {
+        let mut columns = lookup.columns.iter();
+        !columns.any(|&column| self.is_row_blank(row, column))
+    }
+
+    /// The places of the columns that `changes` set to something else than `row` holds.
+    pub(crate) fn differing(self, row: &Row, changes: &Changes) -> Vec<usize> {
+        let columns = self.model.updated.iter().copied();
+        columns
+            .filter(|&column| (self.fields.differs)(row, changes, column))
+            .collect()
+    }
+
+    /// The updating data that follow from creating data, trimmed.
+    pub(crate) fn updating(self, new: &New) -> Changes {
+        let mut changes = (self.fields.updating)(new);
+        (self.fields.trim)(&mut changes);
+        changes
+    }
+}
+
+/// A row that is being read.
+struct Reading<'r, DB: Supported> {
+    row: &'r DB::Row,
+    codecs: Codecs<DB>,
+}
+
+impl<DB: Supported> Columns for Reading<'_, DB> {
+    fn read(&mut self, column: usize, into: &mut Value) -> sqlx::Result<()> {
+        self.codecs[column].read(self.row, column, into)
+    }
+}

@@ -1,0 +1,13 @@
+//! One record, or one row: what `upsert`, `lock`, `modify` and a locked row's methods do, whatever the model.
+
+mod chain;
+mod lock;
+mod locked;
+mod modify;
+mod upsert;
+
+pub(crate) use self::chain::{Chain, Updating};
+pub(crate) use self::lock::{find, many, one};
+pub(crate) use self::locked::{RowSlot, delete, refresh, save, write};
+pub(crate) use self::modify::{MakeChanges, modify};
+pub(crate) use self::upsert::{run, run_in};

@@ -1,0 +1,155 @@
+//! One record on its way: look up, then update or create; what may be a lost race is looked up again.
+
+use std::fmt::{self, Debug, Formatter};
+use std::mem;
+
+use tracing::Span;
+
+use crate::backend::{Dialect as _, Supported};
+use crate::error::{Error, Operation};
+use crate::mapping::Mapping;
+use crate::outcome::{Outcome, Upserted};
+use crate::step::{Found, Inserted, Session, Updated};
+use crate::transaction::UnitOfWork;
+use crate::value::{Changes, New, Row};
+
+/// Where the updating data come from.
+#[expect(unnameable_types, reason = "only this crate's calls take it")]
+pub enum Updating<'f> {
+    /// The creating data, but for blank keys.
+    New,
+    /// The caller.
+    Changes(Changes),
+    /// The locked row.
+    Row(Box<dyn FnMut(&Row) -> Changes + Send + 'f>),
+}
+
+impl Debug for Updating<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Updating").finish_non_exhaustive()
+    }
+}
+
+/// A record as a unit of work: look up, then update or create.
+pub(crate) struct Chain<'f, DB: Supported> {
+    mapping: Mapping<DB>,
+    new: New,
+    updating: Updating<'f>,
+    /// How many times in a row a unique index refused the record though no key, or only a fallback, found a row.
+    refusals: u32,
+    /// Whether a create may look out for conflicts quietly; learned from the first try.
+    quiet: bool,
+    /// Whether the row was found by the first key, so that a conflict is one and no race.
+    by_first_key: bool,
+    /// Whether the error of the last attempt may have come of a race.
+    raced: bool,
+    /// Where the number of attempts is noted.
+    span: Span,
+}
+
+impl<'f, DB: Supported> Chain<'f, DB> {
+    /// Refuses a record without a usable key. Its keys are trimmed, and blank optional ones are NULL.
+    pub(crate) fn new(
+        mapping: Mapping<DB>,
+        new: New,
+        updating: Updating<'f>,
+        span: Span,
+    ) -> Result<Self, Error> {
+        mapping.check_usable(&new)?;
+        Ok(Self {
+            mapping,
+            new,
+            updating,
+            refusals: 0,
+            quiet: true,
+            by_first_key: false,
+            raced: false,
+            span,
+        })
+    }
+
+    async fn update(
+        &mut self,
+        session: &mut Session<'_, DB>,
+        found: Found,
+    ) -> Result<Upserted<Row>, Error> {
+        found.check_identity(self.mapping, &self.new)?;
+        let Found { row, lookup } = found;
+        let fields = self.mapping.fields;
+        let mut changes = match &mut self.updating {
+            Updating::New => (fields.updating)(&self.new),
+            Updating::Changes(changes) => (fields.clone_changes)(changes),
+            Updating::Row(changes) => changes(&row),
+        };
+        (fields.trim)(&mut changes);
+        let result = session.update(&row, &changes).await;
+        self.by_first_key = lookup == 0;
+        if self.by_first_key {
+            self.refusals = 0;
+        }
+        // A row that a fallback found may meet one that was created with the first key meanwhile: that one is the record's.
+        if !self.by_first_key && matches!(result, Err(Error::Conflict { .. })) {
+            self.refusals += 1;
+            self.raced = self.refusals < DB::Driver::CAPABILITIES.refusals;
+        }
+        let matched_by = self.mapping.model.lookups[lookup].name;
+        Ok(Updated::or_unchanged(result?, row, matched_by))
+    }
+}
+
+impl<DB: Supported> UnitOfWork<DB> for Chain<'_, DB> {
+    type Output = Upserted<Row>;
+
+    fn mapping(&self) -> Mapping<DB> {
+        self.mapping
+    }
+
+    fn began(&mut self, attempt: u32) {
+        self.span.record("attempts", attempt);
+    }
+
+    async fn once(&mut self, session: &mut Session<'_, DB>) -> Result<Upserted<Row>, Error> {
+        let most = DB::Driver::CAPABILITIES.refusals;
+        loop {
+            if let Some(found) = session.find(&self.new).await? {
+                return self.update(session, found).await;
+            }
+            self.by_first_key = false;
+            let quiet = self.quiet
+                && DB::Driver::CAPABILITIES.quiet_insert.is_some()
+                && self.refusals + 1 < most;
+            match session.insert(&self.new, quiet).await? {
+                Inserted::Row(row) => {
+                    return Ok(Upserted {
+                        row,
+                        outcome: Outcome::Created,
+                    });
+                }
+                Inserted::Refused(error) => {
+                    self.refusals += 1;
+                    if let Some(error) = error {
+                        self.raced = self.refusals < most;
+                        return Err(error);
+                    }
+                }
+                Inserted::NotQuiet(error) => {
+                    self.quiet = false;
+                    self.raced = true;
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    fn again(&mut self, error: &Error) -> bool {
+        // A deferred constraint refuses at COMMIT what the attempt had already counted as done.
+        if let Error::Conflict { at, .. } = error
+            && at.operation == Operation::Commit
+            && !self.by_first_key
+        {
+            self.refusals += 1;
+            return self.refusals < DB::Driver::CAPABILITIES.refusals;
+        }
+        mem::take(&mut self.raced)
+    }
+}

@@ -1,0 +1,82 @@
+//! Read, modify, write: a row is locked, changes are made of it and written, in a transaction of its own.
+
+use sqlx::Pool;
+
+use crate::backend::Supported;
+use crate::error::Error;
+use crate::locking::Locking;
+use crate::mapping::Mapping;
+use crate::outcome::Upserted;
+use crate::schema::KeyPath;
+use crate::step::{Session, Updated};
+use crate::transaction::{self, Retry, UnitOfWork};
+use crate::value::{Changes, KeyParts, Row};
+
+/// Makes changes of a locked row; `None` refuses, and all is rolled back.
+pub(crate) type MakeChanges<'f> = dyn FnMut(&Row) -> Option<Changes> + Send + 'f;
+
+/// Modifies the row that has this key; without a key nothing is sent. `None` if there is no row, or its changes were refused.
+pub(crate) async fn modify<DB: Supported>(
+    pool: &Pool<DB>,
+    mapping: Mapping<DB>,
+    (retry, locking): (Retry, Locking),
+    path: KeyPath,
+    key: Option<KeyParts>,
+    changes: Box<MakeChanges<'_>>,
+) -> Result<Option<Upserted<Row>>, Error> {
+    let Some(key) = key else {
+        return Ok(None);
+    };
+    let mut work = ReadModifyWrite {
+        mapping,
+        path,
+        key,
+        changes,
+    };
+    let modified = transaction::run(pool, retry, locking, &mut work).await?;
+    Ok(match modified {
+        Modified::Row(done) => Some(done),
+        Modified::NoRow | Modified::Refused => None,
+    })
+}
+
+/// What became of the row.
+enum Modified {
+    NoRow,
+    Refused,
+    Row(Upserted<Row>),
+}
+
+struct ReadModifyWrite<'f, DB: Supported> {
+    mapping: Mapping<DB>,
+    path: KeyPath,
+    key: KeyParts,
+    changes: Box<MakeChanges<'f>>,
+}
+
+impl<DB: Supported> UnitOfWork<DB> for ReadModifyWrite<'_, DB> {
+    type Output = Modified;
+
+    fn mapping(&self) -> Mapping<DB> {
+        self.mapping
+    }
+
+    async fn once(&mut self, session: &mut Session<'_, DB>) -> Result<Modified, Error> {
+        let Some(row) = session.one(self.path, &self.key).await? else {
+            return Ok(Modified::NoRow);
+        };
+        let Some(mut changes) = (self.changes)(&row) else {
+            return Ok(Modified::Refused);
+        };
+        (self.mapping.fields.trim)(&mut changes);
+        let updated = session.update(&row, &changes).await?;
+        let matched_by = self.path.name(self.mapping.model);
+        Ok(Modified::Row(Updated::or_unchanged(
+            updated, row, matched_by,
+        )))
+    }
+
+    fn stays(modified: &Modified) -> bool {
+        !matches!(modified, Modified::Refused)
+    }
+}

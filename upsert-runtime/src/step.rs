@@ -1,0 +1,14 @@
+//! The steps of an algorithm, one statement each.
+
+mod delete;
+mod insert;
+mod lookup;
+mod session;
+mod statement;
+mod update;
+
+pub(crate) use self::insert::Inserted;
+pub(crate) use self::lookup::Found;
+pub(crate) use self::session::Session;
+pub(crate) use self::statement::Statement;
+pub(crate) use self::update::Updated;

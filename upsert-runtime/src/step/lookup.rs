@@ -1,0 +1,231 @@
+//! Finds and locks rows: by the look-ups in the order declared, by a single key, by many.
+
+use std::ops::RangeTo;
+
+use crate::backend::{Codec as _, Dialect as _, Supported};
+use crate::error::{Error, Operation};
+use crate::mapping::Mapping;
+use crate::schema::{KeyPath, Lookup};
+use crate::value::{KeyParts, New, Row};
+
+use super::{Session, Statement};
+
+/// A row that is locked, and the place of the look-up that found it.
+pub(crate) struct Found {
+    pub(crate) row: Row,
+    pub(crate) lookup: usize,
+}
+
+impl Found {
+    /// Refuses a row that a fallback found but that is another record by an earlier key, where that is forbidden.
+    pub(crate) fn check_identity<DB: Supported>(
+        &self,
+        mapping: Mapping<DB>,
+        new: &New,
+    ) -> Result<(), Error> {
+        let model = mapping.model;
+        let key = &model.lookups[self.lookup];
+        match self.claim(mapping, new) {
+            Some(earlier) if key.unclaimed || earlier.columns.contains(&model.id) => {
+                Err(Error::IdentityConflict {
+                    model: model.name,
+                    matched_by: key.name,
+                    claimed_by: earlier.name,
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The earlier key by which the row is another record: it was asked for and did not find this row.
+    fn claim<DB: Supported>(&self, mapping: Mapping<DB>, new: &New) -> Option<&'static Lookup> {
+        let mut earlier = mapping.model.lookups[..self.lookup].iter();
+        earlier.find(|key| mapping.usable(key, new) && mapping.usable_in_row(key, &self.row))
+    }
+}
+
+impl<DB: Supported> Mapping<DB> {
+    /// Refuses a record that no look-up can find.
+    pub(crate) fn check_usable(self, new: &New) -> Result<(), Error> {
+        let model = self.model;
+        if model.lookups.iter().any(|key| self.usable(key, new)) {
+            return Ok(());
+        }
+        let names = model.lookups.iter().map(|key| format!("`{}`", key.name));
+        Err(Error::NoUsableKey {
+            model: model.name,
+            lookups: names.collect::<Vec<_>>().join(", "),
+        })
+    }
+}
+
+impl<DB: Supported> Session<'_, DB> {
+    /// Finds and locks the row of `new`.
+    ///
+    /// A look-up may wait for a lock, and what a look-up before it did not find may be there by then: a row renamed, or deleted
+    /// and inserted again. So the look-ups before the one that found a row are asked again, now that it is locked, until they
+    /// find nothing. Each round ends earlier than the one before.
+    pub(crate) async fn find(&mut self, new: &New) -> Result<Option<Found>, Error> {
+        let mut found = None;
+        let mut end = self.mapping.model.lookups.len();
+        while let Some(earlier) = self.first(new, ..end).await? {
+            end = earlier.lookup;
+            found = Some(earlier);
+            if !DB::Driver::CAPABILITIES.locks_rows {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// The first of these look-ups that finds a row.
+    async fn first(&mut self, new: &New, lookups: RangeTo<usize>) -> Result<Option<Found>, Error> {
+        let mapping = self.mapping;
+        for (lookup, key) in mapping.model.lookups[lookups].iter().enumerate() {
+            if mapping.usable(key, new) {
+                let find = Statement::find_new(mapping, lookup, new, self.locking);
+                if let Some(row) = self.one_of(KeyPath::Lookup(lookup), find).await? {
+                    return Ok(Some(Found { row, lookup }));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The row that has this key, locked.
+    ///
+    /// Nothing found after a wait proves nothing: the row that was waited for has changed its key or is deleted, and another
+    /// one may have the key now. So a look-up that may have waited is asked once more.
+    pub(crate) async fn one(
+        &mut self,
+        path: KeyPath,
+        key: &KeyParts,
+    ) -> Result<Option<Row>, Error> {
+        let looks = if self.may_have_waited() { 2 } else { 1 };
+        for _ in 0..looks {
+            let find = Statement::find_key(self.mapping, path, key, self.locking);
+            if let Some(row) = self.one_of(path, find).await? {
+                return Ok(Some(row));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a look-up that found nothing may have waited for a row.
+    pub(crate) fn may_have_waited(&self) -> bool {
+        DB::Driver::CAPABILITIES.locks_rows && self.locking.waits()
+    }
+
+    /// The rows that have these keys, locked in the order of the primary key, each once, in the order of the keys.
+    ///
+    /// A plain SELECT tells what is there; then the rows are locked in one statement, which also says which key a row has by
+    /// then. What it left open is looked up key by key.
+    pub(crate) async fn many(
+        &mut self,
+        path: KeyPath,
+        keys: &[KeyParts],
+    ) -> Result<Vec<Row>, Error> {
+        let operation = self.looking_up(path);
+        let mut found: Vec<Option<Row>> = keys.iter().map(|_| None).collect();
+        let rows = self.lock_in_order(path, keys).await;
+        for (row, key) in rows.map_err(self.failed(operation))? {
+            // A row that has none of the keys any more stays locked, and is not one of those asked for.
+            let Some(place) = key.and_then(|place| found.get_mut(place)) else {
+                continue;
+            };
+            if place.replace(row).is_some() {
+                let at = self.at(operation);
+                return Err(Error::Ambiguous { at });
+            }
+        }
+        if DB::Driver::CAPABILITIES.locks_rows {
+            for (place, key) in keys.iter().enumerate() {
+                if found[place].is_none()
+                    && let Some(row) = self.one(path, key).await?
+                    // Two keys that the database calls equal.
+                    && !self.is_among(&row, &found).map_err(self.failed(operation))?
+                {
+                    found[place] = Some(row);
+                }
+            }
+        }
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    /// Whether the row, by its id, is one of these.
+    fn is_among(&self, row: &Row, others: &[Option<Row>]) -> sqlx::Result<bool> {
+        let id = self.mapping.id_bytes(row)?;
+        for other in others.iter().flatten() {
+            if self.mapping.id_bytes(other)? == id {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The rows that have one of the keys, locked in the order of the primary key, and the place of the key that each has
+    /// then.
+    async fn lock_in_order(
+        &mut self,
+        path: KeyPath,
+        keys: &[KeyParts],
+    ) -> sqlx::Result<Vec<(Row, Option<usize>)>> {
+        let mapping = self.mapping;
+        let rows = self
+            .fetch(Statement::read_many(mapping, path, keys)?)
+            .await?;
+        let seen: Vec<Row> = rows
+            .iter()
+            .map(|row| mapping.decode(row))
+            .collect::<sqlx::Result<_>>()?;
+        if seen.is_empty() {
+            return Ok(Vec::new());
+        }
+        let lock = Statement::lock_many(mapping, path, keys, &seen, self.locking)?;
+        let rows = self.fetch(lock).await?;
+        let place = |row: &DB::Row| DB::Driver::number(row, mapping.model.columns.len());
+        rows.iter()
+            .map(|row| {
+                let place = place(row)?.and_then(|place| place.try_into().ok());
+                Ok((mapping.decode(row)?, place))
+            })
+            .collect()
+    }
+
+    /// The row that one look-up finds, locked.
+    async fn one_of(
+        &mut self,
+        path: KeyPath,
+        find: sqlx::Result<Statement<DB>>,
+    ) -> Result<Option<Row>, Error> {
+        let operation = self.looking_up(path);
+        let failed = self.failed(operation);
+        let rows = self.fetch(find.map_err(failed)?).await.map_err(failed)?;
+        match &rows[..] {
+            [] => Ok(None),
+            [row] => self.mapping.decode(row).map(Some).map_err(failed),
+            _ => Err(Error::Ambiguous {
+                at: self.at(operation),
+            }),
+        }
+    }
+
+    fn looking_up(&self, path: KeyPath) -> Operation {
+        let lookup = path.name(self.mapping.model);
+        Operation::LookUp { lookup }
+    }
+
+    /// The row as it is now, after a write of ours.
+    pub(crate) async fn read_again(&mut self, row: &Row) -> sqlx::Result<Row> {
+        let rows = self.fetch(Statement::read_row(self.mapping, row)?).await?;
+        self.mapping
+            .decode(rows.first().ok_or(sqlx::Error::RowNotFound)?)
+    }
+
+    /// The row as it is now: a locked read, since a plain one may see an older snapshot (MySQL at REPEATABLE READ).
+    pub(crate) async fn refresh(&mut self, row: &Row) -> Result<Row, Error> {
+        let find = Statement::find_row(self.mapping, row, self.locking);
+        let found = self.one_of(KeyPath::Id, find).await?;
+        found.ok_or_else(|| self.failed(Operation::Refresh)(sqlx::Error::RowNotFound))
+    }
+}

@@ -1,0 +1,80 @@
+use sqlx::Database;
+
+use crate::backend::{Dialect as _, Supported, Wire as _};
+use crate::error::{Error, Operation, Step};
+use crate::locking::Locking;
+use crate::mapping::Mapping;
+
+use super::Statement;
+
+/// A connection in a transaction, the model that is worked on, and how its rows are locked. Every statement of an algorithm
+/// goes through it.
+pub(crate) struct Session<'c, DB: Supported> {
+    pub(crate) connection: &'c mut DB::Connection,
+    pub(crate) mapping: Mapping<DB>,
+    pub(crate) locking: Locking,
+}
+
+impl<'c, DB: Supported> Session<'c, DB> {
+    pub(crate) fn new(
+        connection: &'c mut DB::Connection,
+        mapping: Mapping<DB>,
+        locking: Locking,
+    ) -> Self {
+        Self {
+            connection,
+            mapping,
+            locking,
+        }
+    }
+
+    /// The rows of a statement.
+    pub(crate) async fn fetch(&mut self, statement: Statement<DB>) -> sqlx::Result<Vec<DB::Row>> {
+        let (text, arguments, keep_prepared) = statement.into_parts();
+        let text = DB::Driver::limited(text, self.locking);
+        DB::Driver::fetch(self.connection, text, arguments, keep_prepared).await
+    }
+
+    /// Sends a statement that gives no rows.
+    pub(crate) async fn execute(
+        &mut self,
+        statement: Statement<DB>,
+    ) -> sqlx::Result<<DB as Database>::QueryResult> {
+        let (text, arguments, keep_prepared) = statement.into_parts();
+        let text = DB::Driver::limited(text, self.locking);
+        DB::Driver::execute(self.connection, text, arguments, keep_prepared).await
+    }
+
+    /// Sends a statement that writes so many rows. A trigger or rule can keep a row from being written without an error.
+    pub(crate) async fn write(
+        &mut self,
+        statement: Statement<DB>,
+        rows: usize,
+    ) -> sqlx::Result<()> {
+        let done = self.execute(statement).await?;
+        if DB::Driver::affected(&done) == rows as u64 {
+            Ok(())
+        } else {
+            Err(sqlx::Error::RowNotFound)
+        }
+    }
+
+    /// Runs a text that waits for no row.
+    pub(crate) async fn run(&mut self, sql: &'static str) -> sqlx::Result<()> {
+        DB::Driver::run(self.connection, sql).await
+    }
+
+    /// What is being done, for errors.
+    pub(crate) fn at(&self, operation: Operation) -> Step {
+        Step::new(Some(self.mapping.model.name), operation)
+    }
+
+    /// What a driver's error means while this is being done.
+    pub(crate) fn failed(
+        &self,
+        operation: Operation,
+    ) -> impl Fn(sqlx::Error) -> Error + Copy + use<DB> {
+        let at = self.at(operation);
+        move |source| Error::of::<DB>(at, source)
+    }
+}

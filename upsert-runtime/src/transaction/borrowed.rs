@@ -1,0 +1,168 @@
+//! Work in the caller's transaction: in a savepoint, so that an error undoes the work and nothing else.
+//!
+//! The savepoints are plain statements. sqlx's nested `begin()`, dropped in flight, takes the caller's earlier rows with it,
+//! and `commit()` says `Ok`.
+
+use crate::backend::{Dialect as _, Supported};
+use crate::error::{Error, Operation, Step, check_support};
+use crate::locking::{Locking, Wait};
+use crate::step::{Session, Statement};
+
+use super::guard::probe;
+use super::limit::Limit;
+use super::reference::TransactionRef;
+use super::unit_of_work::{Lost, UnitOfWork};
+
+/// The statements of a savepoint.
+struct Savepoint {
+    set: &'static str,
+    release: &'static str,
+    roll_back: &'static str,
+}
+
+impl Savepoint {
+    /// The savepoint of a call.
+    fn call<DB: Supported>() -> Self {
+        Self {
+            set: DB::Driver::CAPABILITIES.set_savepoint,
+            release: "RELEASE SAVEPOINT upsert",
+            roll_back: "ROLLBACK TO SAVEPOINT upsert",
+        }
+    }
+
+    /// The savepoint of a part of a call. It has another name: MySQL forgets a savepoint when one of its name is set.
+    const PART: Self = Self {
+        set: "SAVEPOINT upsert_part",
+        release: "RELEASE SAVEPOINT upsert_part",
+        roll_back: "ROLLBACK TO SAVEPOINT upsert_part",
+    };
+}
+
+/// Does `work` in the caller's transaction, until it is done or its error is final.
+pub(crate) async fn run_in<DB: Supported, W: UnitOfWork<DB>>(
+    tx: &mut TransactionRef<'_, DB>,
+    locking: Locking,
+    work: &mut W,
+) -> Result<W::Output, Error> {
+    let model = work.mapping().model.name;
+    check_support::<DB>(locking, model)?;
+    let at = Step::new(Some(model), Operation::Savepoint);
+    tx.enter(at)?;
+    let wait = locking.wait.or_else(|| tx.wait());
+    let result = limited(tx.connection, locking, wait, work, at)
+        .await
+        .map_err(|error| error.under::<DB>(wait));
+    tx.leave(&result);
+    result
+}
+
+/// Does the work under the limit of the call, or that of the transaction, which is in force already.
+async fn limited<DB: Supported, W: UnitOfWork<DB>>(
+    connection: &mut DB::Connection,
+    locking: Locking,
+    wait: Option<Wait>,
+    work: &mut W,
+    at: Step,
+) -> Result<W::Output, Error> {
+    let failed = |source| Error::of::<DB>(at, source);
+    let limit = Limit::<DB>::set(connection, locking.wait)
+        .await
+        .map_err(failed)?;
+    let locking = Locking { wait, ..locking };
+    let mut session = Session::new(limit.connection, work.mapping(), locking);
+    let lost = |source| Error::TransactionLost { at, source };
+    let result = match probe::<DB>(session.connection).await {
+        Ok(()) => in_savepoint(&mut session, work, &Savepoint::call::<DB>()).await,
+        Err(source) => Err(lost(source)),
+    };
+    match (limit.put_back().await, result) {
+        (Err(source), Ok(_)) => Err(failed(source)),
+        (_, result) => result,
+    }
+}
+
+/// Does a part of the work that the session's transaction is in, so that an error undoes that part only.
+pub(crate) async fn part<DB: Supported, W: UnitOfWork<DB>>(
+    session: &mut Session<'_, DB>,
+    work: &mut W,
+) -> Result<W::Output, Error> {
+    in_savepoint(session, work, &Savepoint::PART).await
+}
+
+async fn in_savepoint<DB: Supported, W: UnitOfWork<DB>>(
+    session: &mut Session<'_, DB>,
+    work: &mut W,
+    savepoint: &Savepoint,
+) -> Result<W::Output, Error> {
+    let at = session.at(Operation::Savepoint);
+    let failed = session.failed(Operation::Savepoint);
+    let gone = |source| Error::TransactionLost { at, source };
+    let mut lost = Lost::new();
+    let mut attempt = 1;
+    session.run(savepoint.set).await.map_err(failed)?;
+    loop {
+        work.began(attempt);
+        match write_locked(session, work).await {
+            Ok(output) => {
+                if !W::stays(&output) {
+                    session.run(savepoint.roll_back).await.map_err(failed)?;
+                }
+                session.run(savepoint.release).await.map_err(failed)?;
+                return Ok(output);
+            }
+            Err(error) => {
+                if session.run(savepoint.roll_back).await.is_err() {
+                    // The savepoint is gone, and so is the transaction it was in.
+                    return Err(gone(error.into_source()));
+                }
+                if lost.again::<DB>(&error) {
+                    continue;
+                }
+                let again = work.again(&error);
+                if !again || sees_a_snapshot(session).await {
+                    session.run(savepoint.release).await.map_err(failed)?;
+                    return Err(if again {
+                        lost_to_a_snapshot(error)
+                    } else {
+                        error
+                    });
+                }
+                attempt += 1;
+            }
+        }
+    }
+}
+
+/// Does the work once. Where the write lock is the database's only lock, a transaction that has only read so far takes it
+/// first: what it reads must not change before it writes.
+async fn write_locked<DB: Supported, W: UnitOfWork<DB>>(
+    session: &mut Session<'_, DB>,
+    work: &mut W,
+) -> Result<W::Output, Error> {
+    if let Some(write_lock) = session.mapping.sql().write_lock {
+        let locked = session.run(write_lock).await;
+        locked.map_err(session.failed(Operation::WriteLock))?;
+    }
+    work.once(session).await
+}
+
+/// Whether the transaction reads from a snapshot of its beginning, in which whoever won a race is never seen.
+async fn sees_a_snapshot<DB: Supported>(session: &mut Session<'_, DB>) -> bool {
+    let Some(question) = DB::Driver::CAPABILITIES.snapshot else {
+        return false;
+    };
+    let rows = session.fetch(Statement::new(question)).await;
+    rows.is_ok_and(|rows| !rows.is_empty())
+}
+
+/// A race that was lost to a row that this transaction cannot see: a new one can.
+fn lost_to_a_snapshot(error: Error) -> Error {
+    match error {
+        Error::Conflict {
+            at,
+            source: Some(source),
+            ..
+        } => Error::Serialization { at, source },
+        error => error,
+    }
+}

@@ -1,0 +1,299 @@
+//! A transaction that cannot lie about its end.
+
+use std::fmt::{self, Debug, Formatter};
+use std::ops::{Deref, DerefMut};
+use std::time::{Duration, Instant};
+
+use sqlx::Pool;
+use sqlx::pool::PoolConnection;
+use sqlx_core::rt;
+use sqlx_core::transaction::TransactionManager;
+
+use crate::backend::{Dialect as _, Supported, Wire as _};
+use crate::error::{Error, Operation, Step};
+use crate::locking::Wait;
+
+use super::limit::Setting;
+use super::reference::TransactionRef;
+use super::retry::Retry;
+
+/// A transaction on a connection of a pool, as [`begin`](crate::begin) makes it. Derefs to the connection.
+///
+/// It differs from `sqlx::Transaction` in what it says of its end:
+/// * [`commit`](Self::commit) is an error if what was written is undone, also where the server would answer `Ok`: after a
+///   failed statement whose error nobody looked at (PostgreSQL), after a deadlock (MySQL);
+/// * dropped while it begins, or while a call of this crate on it is under way, it closes its connection, so that no later
+///   borrower of the pool finds an open transaction. On SQLite, where nothing is on a wire, it rolls back;
+/// * after a call of this crate that was dropped in flight it is lost, and says so. On SQLite it goes on; whether the dropped
+///   call was finished is then open.
+///
+/// Dropped without `commit`, it rolls back: the statement is sent when the pool takes the connection back.
+///
+/// Do not end it by a `COMMIT` or `ROLLBACK` text of your own, nor, on MySQL, by a statement that commits implicitly (`CREATE
+/// TABLE`): `commit` reports it as lost then.
+pub struct Transaction<DB: Supported> {
+    pub(super) connection: PoolConnection<DB>,
+    pub(super) state: State<DB>,
+}
+
+/// What is known of a transaction of ours.
+pub(super) struct State<DB: Supported> {
+    /// Neither committed nor rolled back.
+    open: bool,
+    /// A call of ours began and has not ended: if nobody waits for it, it was dropped in flight.
+    pub(super) in_flight: bool,
+    /// The database has undone it.
+    pub(super) lost: bool,
+    /// The limit of calls that name none.
+    pub(super) wait: Option<Wait>,
+    /// The connection's own setting, which the limit has replaced and which is put back when the transaction is dropped.
+    before: Option<Setting<DB>>,
+}
+
+impl<DB: Supported> State<DB> {
+    fn ended(&mut self) {
+        self.open = false;
+        self.in_flight = false;
+        self.lost = false;
+    }
+}
+
+impl<DB: Supported> Transaction<DB> {
+    /// Takes a connection and begins on it. From the first byte sent the guard is armed.
+    pub(crate) async fn begin(
+        pool: &Pool<DB>,
+        model: Option<&'static str>,
+        wait: Option<Wait>,
+    ) -> Result<Self, Error> {
+        // Nothing was sent, so nothing is lost, whatever the code says.
+        let connection = pool.acquire().await.map_err(|source| Error::Database {
+            at: Step::new(model, Operation::Connect),
+            detail: unreachable_detail(&source),
+            about_record: false,
+            source,
+        })?;
+        let mut tx = Self {
+            connection,
+            state: State {
+                open: true,
+                in_flight: true,
+                lost: false,
+                wait,
+                before: None,
+            },
+        };
+        let at = Step::new(model, Operation::Begin);
+        let failed = |source| Error::of::<DB>(at, source).under::<DB>(wait);
+        // A transaction that SQLite has ended by itself leaves sqlx counting one that is not there.
+        roll_back_all::<DB>(&mut tx.connection)
+            .await
+            .map_err(failed)?;
+        if DB::Driver::CAPABILITIES.limits_begin
+            && let Some(limit) = wait.and_then(DB::Driver::setting)
+        {
+            let before = DB::Driver::read_setting(&mut tx.connection).await;
+            tx.state.before = Some(before.map_err(failed)?);
+            DB::Driver::write_setting(&mut tx.connection, &limit)
+                .await
+                .map_err(failed)?;
+        }
+        DB::TransactionManager::begin(&mut tx.connection, Some(DB::Driver::begin(wait)))
+            .await
+            .map_err(failed)?;
+        tx.state.in_flight = false;
+        Ok(tx)
+    }
+
+    /// The connection, for a call of ours that ends with [`finish`](Self::finish) or [`abandon`](Self::abandon).
+    pub(crate) fn in_flight(&mut self) -> &mut DB::Connection {
+        self.state.in_flight = true;
+        &mut self.connection
+    }
+
+    /// Commits, unless what was written is undone already.
+    pub(crate) async fn commit_checked(mut self) -> Result<(), Error> {
+        let at = Step::new(None, Operation::Commit);
+        if self.state.lost || (self.state.in_flight && !DB::Driver::CAPABILITIES.survives_drop) {
+            self.give_up().await;
+            return Err(Error::TransactionLost { at, source: None });
+        }
+        self.state.in_flight = true;
+        let checked = match probe::<DB>(&mut self.connection).await {
+            Ok(()) => self.check().await.map_err(Some),
+            probed => probed,
+        };
+        if let Err(source) = checked {
+            self.abandon().await;
+            return Err(Error::TransactionLost { at, source });
+        }
+        // A nested `begin()` of the user's that is still open, or was dropped in flight: COMMIT would only end that one.
+        if DB::TransactionManager::get_transaction_depth(&self.connection) != 1 {
+            self.abandon().await;
+            return Err(Error::TransactionLost { at, source: None });
+        }
+        self.finish(None, Instant::now()).await
+    }
+
+    /// Fails if the database has undone the transaction.
+    async fn check(&mut self) -> sqlx::Result<()> {
+        match DB::Driver::CAPABILITIES.check {
+            Some(check) => DB::Driver::run(&mut self.connection, check).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Commits a transaction in which only calls of ours ran, whose errors were all looked at. Where COMMIT can fail for
+    /// want of a lock and be sent again (SQLite), it is, until `deadline`, unless it has waited as long as the caller said.
+    pub(crate) async fn finish(
+        mut self,
+        model: Option<&'static str>,
+        deadline: Instant,
+    ) -> Result<(), Error> {
+        self.state.in_flight = true;
+        loop {
+            let Err(source) = DB::TransactionManager::commit(&mut self.connection).await else {
+                self.state.ended();
+                return Ok(());
+            };
+            let at = Step::new(model, Operation::Commit);
+            let error = Error::of_commit::<DB>(at, source).under::<DB>(self.state.wait);
+            let again = DB::Driver::CAPABILITIES.survives_drop
+                && self.state.wait.is_none()
+                && matches!(error, Error::LockTimeout { .. });
+            if again && Instant::now() < deadline {
+                rt::sleep(Retry::short_pause()).await;
+                continue;
+            }
+            if !matches!(error, Error::CommitUnknown { .. }) {
+                self.abandon().await;
+            }
+            return Err(error);
+        }
+    }
+
+    /// Rolls back.
+    pub(crate) async fn roll_back(mut self) -> Result<(), Error> {
+        if self.state.lost || (self.state.in_flight && !DB::Driver::CAPABILITIES.survives_drop) {
+            self.give_up().await;
+            return Ok(());
+        }
+        self.state.in_flight = true;
+        roll_back_all::<DB>(&mut self.connection)
+            .await
+            .map_err(|source| Error::of::<DB>(Step::new(None, Operation::Rollback), source))?;
+        self.state.ended();
+        Ok(())
+    }
+
+    /// Ends a transaction that is lost: its connection is closed. SQLite's is set right instead.
+    async fn give_up(&mut self) {
+        self.state.lost = true;
+        if DB::Driver::CAPABILITIES.survives_drop {
+            self.abandon().await;
+        }
+    }
+
+    /// Rolls back after an error, which is what the caller wants to know of; if that fails too, the connection is closed.
+    pub(crate) async fn abandon(&mut self) {
+        self.state.in_flight = true;
+        if roll_back_all::<DB>(&mut self.connection).await.is_ok() {
+            self.state.ended();
+        }
+    }
+}
+
+/// Rolls back, nested `begin()`s of the user's included.
+async fn roll_back_all<DB: Supported>(connection: &mut DB::Connection) -> sqlx::Result<()> {
+    while DB::TransactionManager::get_transaction_depth(connection) > 0 {
+        if let Some(probe) = DB::Driver::CAPABILITIES.probe {
+            // Refused, unless there is nothing to roll back: then it makes something.
+            let _ = DB::Driver::run(connection, probe).await;
+        }
+        DB::TransactionManager::rollback(connection).await?;
+    }
+    Ok(())
+}
+
+/// Makes sure that a transaction is open, on a database whose other statements do not tell.
+pub(super) async fn probe<DB: Supported>(
+    connection: &mut DB::Connection,
+) -> Result<(), Option<sqlx::Error>> {
+    let Some(probe) = DB::Driver::CAPABILITIES.probe else {
+        return Ok(());
+    };
+    if DB::Driver::run(connection, probe).await.is_err() {
+        return Ok(());
+    }
+    // It began a transaction, so there was none.
+    DB::Driver::run(connection, "ROLLBACK")
+        .await
+        .map_err(Some)?;
+    Err(None)
+}
+
+/// What stopped a connection from being made. No record has been sent, so no text can quote a value.
+fn unreachable_detail(source: &sqlx::Error) -> String {
+    match source {
+        sqlx::Error::Io(error) => error.to_string(),
+        sqlx::Error::Database(error) => error.message().to_owned(),
+        sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => source.to_string(),
+        _ => "the connection could not be made".to_owned(),
+    }
+}
+
+impl<DB: Supported> Drop for Transaction<DB> {
+    fn drop(&mut self) {
+        if let Some(before) = &self.state.before {
+            DB::Driver::queue_setting(&mut self.connection, before);
+        }
+        if !self.state.open {
+            return;
+        }
+        if (self.state.in_flight || self.state.lost) && !DB::Driver::CAPABILITIES.survives_drop {
+            self.connection.close_on_drop();
+        } else {
+            // A nested `begin()` of the user's that was forgotten is counted too.
+            let depth = DB::TransactionManager::get_transaction_depth(&self.connection);
+            for _ in 0..depth.max(1) {
+                DB::TransactionManager::start_rollback(&mut self.connection);
+            }
+        }
+    }
+}
+
+impl<DB: Supported> Transaction<DB> {
+    /// Lends it for a call.
+    pub(crate) fn reference(&mut self) -> TransactionRef<'_, DB> {
+        TransactionRef::of_ours(&mut *self.connection, &mut self.state)
+    }
+}
+
+impl<DB: Supported> Deref for Transaction<DB> {
+    type Target = DB::Connection;
+
+    fn deref(&self) -> &Self::Target {
+        &self.connection
+    }
+}
+
+impl<DB: Supported> DerefMut for Transaction<DB> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.connection
+    }
+}
+
+impl<DB: Supported> Debug for Transaction<DB> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transaction")
+            .field("open", &self.state.open)
+            .field("lost", &self.state.lost)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The time until which something may be tried again.
+pub(super) fn deadline(from: Instant, within: Duration) -> Instant {
+    // `Duration::MAX` is a fair way to say «for ever».
+    from.checked_add(within)
+        .unwrap_or_else(|| from + Duration::from_secs(u64::from(u32::MAX)))
+}

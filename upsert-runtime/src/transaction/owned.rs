@@ -1,0 +1,112 @@
+//! Work in a transaction of its own, done again where that is safe.
+
+use std::time::Instant;
+
+use sqlx::Pool;
+use sqlx_core::rt;
+
+use crate::backend::{Dialect as _, Supported};
+use crate::error::{Error, Operation, check_support};
+use crate::locking::Locking;
+use crate::step::Session;
+
+use super::guard::{Transaction, deadline};
+use super::retry::Retry;
+use super::unit_of_work::{Lost, UnitOfWork};
+
+/// Does `work` in a transaction of its own.
+///
+/// A lost race is looked at again whatever `retry` says: what looks like a conflict must not be told as one, nor a conflict as
+/// something that may go away.
+pub(crate) async fn run<DB: Supported, W: UnitOfWork<DB>>(
+    pool: &Pool<DB>,
+    retry: Retry,
+    locking: Locking,
+    work: &mut W,
+) -> Result<W::Output, Error> {
+    check_support::<DB>(locking, work.mapping().model.name)?;
+    let started = Instant::now();
+    let mut attempt = 1;
+    let mut races = 0;
+    let mut lost = Lost::new();
+    loop {
+        work.began(attempt);
+        let deadline = deadline(started, retry.limit());
+        let error = match in_transaction(pool, deadline, locking, work).await {
+            Ok(output) => return Ok(output),
+            Err(error) => error.under::<DB>(locking.wait),
+        };
+        if lost.again::<DB>(&error) {
+            continue;
+        }
+        let elapsed = started.elapsed();
+        let pause = if work.again(&error) {
+            races += 1;
+            Retry::short_pause()
+        } else if !is_safe_to_repeat::<DB>(&error, locking) {
+            return Err(error);
+        } else if let Some(pause) = retry.pause(attempt - races, elapsed) {
+            pause
+        } else if attempt == 1 {
+            return Err(error);
+        } else {
+            return Err(Error::Exhausted {
+                attempts: attempt,
+                source: Box::new(error),
+            });
+        };
+        tracing::debug!(attempt, %error, "trying again");
+        rt::sleep(pause).await;
+        attempt += 1;
+    }
+}
+
+async fn in_transaction<DB: Supported, W: UnitOfWork<DB>>(
+    pool: &Pool<DB>,
+    deadline: Instant,
+    locking: Locking,
+    work: &mut W,
+) -> Result<W::Output, Error> {
+    let mapping = work.mapping();
+    let model = Some(mapping.model.name);
+    let mut tx = Transaction::begin(pool, model, locking.wait).await?;
+    match once(&mut Session::new(tx.in_flight(), mapping, locking), work).await {
+        Ok(output) if W::stays(&output) => {
+            tx.finish(model, deadline).await?;
+            Ok(output)
+        }
+        Ok(output) => {
+            tx.abandon().await;
+            Ok(output)
+        }
+        Err(error) => {
+            tx.abandon().await;
+            Err(error)
+        }
+    }
+}
+
+async fn once<DB: Supported, W: UnitOfWork<DB>>(
+    session: &mut Session<'_, DB>,
+    work: &mut W,
+) -> Result<W::Output, Error> {
+    if W::READS_MANY
+        && let Some(setting) = DB::Driver::CAPABILITIES.plan_by_keys
+    {
+        let set = session.run(setting).await;
+        set.map_err(session.failed(Operation::Begin))?;
+    }
+    work.once(session).await
+}
+
+/// Nothing of the attempt can have taken effect, and no caller asked for this answer.
+fn is_safe_to_repeat<DB: Supported>(error: &Error, locking: Locking) -> bool {
+    match error {
+        Error::Deadlock { .. } | Error::Serialization { .. } | Error::TransactionLost { .. } => {
+            true
+        }
+        // SQLite waits in vain where it could deadlock; else it is the answer to a limit that somebody set.
+        Error::LockTimeout { .. } => !DB::Driver::CAPABILITIES.locks_rows && locking.wait.is_none(),
+        _ => false,
+    }
+}
