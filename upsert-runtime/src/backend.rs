@@ -1,4 +1,4 @@
-//! What the algorithms need of a database, one file a database, and the only place that knows features.
+//! What the algorithms need of a database, one file a database, and the place that knows their features.
 
 use sqlx::Database;
 
@@ -23,6 +23,10 @@ pub(crate) use self::wire::Wire;
 /// A database that the algorithms of this crate know.
 ///
 /// The trait that users name, `Backend`, stands above the algorithms, which it calls.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a database that `upsert_runtime` supports",
+    note = "enable the feature of `upsert-runtime` for it: `postgres`, `mysql` (MariaDB too) or `sqlite`"
+)]
 #[expect(unnameable_types, reason = "users name `Backend`")]
 pub trait Supported: Database + sealed::Sealed {
     /// What is known of it: not this trait's own items, which would meet those of traits that build on it.

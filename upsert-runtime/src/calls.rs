@@ -10,11 +10,11 @@ use sqlx::Pool;
 use crate::backend::{Supported, for_each_database};
 use crate::error::{Error, Report};
 use crate::import::{self, Options, Source};
-use crate::locking::{Locking, Wait};
-use crate::mapping::Mapping;
+use crate::locking::Wait;
+use crate::mapping::{Mapping, Target};
 use crate::outcome::Upserted;
-use crate::record::{self, MakeChanges, RowSlot, Updating};
-use crate::schema::KeyPath;
+use crate::record::{self, MakeChanges, Record, RowSlot};
+use crate::schema::{KeyPath, RowKey};
 use crate::transaction::{Retry, Transaction, TransactionRef};
 use crate::value::{Changes, KeyParts, New, Row};
 
@@ -52,53 +52,45 @@ pub trait Calls<DB: Supported> {
     /// Upserts in a transaction of its own.
     fn upsert<'a>(
         pool: &'a Pool<DB>,
-        mapping: Mapping<DB>,
-        bounds: (Retry, Locking),
-        new: New,
-        updating: Updating<'a>,
+        retry: Retry,
+        target: Target<DB>,
+        record: Record<'a>,
     ) -> Answer<'a, Upserted<Row>>;
 
     /// Upserts in the caller's transaction.
     fn upsert_in<'a>(
         tx: TransactionRef<'a, DB>,
-        mapping: Mapping<DB>,
-        locking: Locking,
-        new: New,
-        updating: Updating<'a>,
+        target: Target<DB>,
+        record: Record<'a>,
     ) -> Answer<'a, Upserted<Row>>;
 
     /// Reads a row, makes changes of it and writes them.
     fn modify<'a>(
         pool: &'a Pool<DB>,
-        mapping: Mapping<DB>,
-        bounds: (Retry, Locking),
-        path: KeyPath,
-        key: Option<KeyParts>,
+        retry: Retry,
+        target: Target<DB>,
+        key: Option<RowKey>,
         changes: Box<MakeChanges<'a>>,
     ) -> Answer<'a, Option<Upserted<Row>>>;
 
     /// Locks the row that has a key.
     fn lock_one(
         tx: TransactionRef<'_, DB>,
-        mapping: Mapping<DB>,
-        locking: Locking,
-        path: KeyPath,
-        key: Option<KeyParts>,
+        target: Target<DB>,
+        key: Option<RowKey>,
     ) -> LockedAnswer<'_, DB, Option<Row>>;
 
     /// Locks the row of creating data.
     fn lock_new(
         tx: TransactionRef<'_, DB>,
-        mapping: Mapping<DB>,
-        locking: Locking,
+        target: Target<DB>,
         new: New,
     ) -> LockedAnswer<'_, DB, Option<(Row, &'static str)>>;
 
     /// Locks the rows that have one of these keys.
     fn lock_many(
         tx: TransactionRef<'_, DB>,
-        mapping: Mapping<DB>,
-        locking: Locking,
+        target: Target<DB>,
         path: KeyPath,
         keys: Vec<KeyParts>,
     ) -> LockedAnswer<'_, DB, Vec<Row>>;
@@ -106,8 +98,7 @@ pub trait Calls<DB: Supported> {
     /// Writes changes of a locked row.
     fn write<'a>(
         tx: &'a mut TransactionRef<'_, DB>,
-        mapping: Mapping<DB>,
-        locking: Locking,
+        target: Target<DB>,
         slot: &'a mut dyn RowSlot,
         changes: Changes,
     ) -> Answer<'a, bool>;
@@ -115,8 +106,7 @@ pub trait Calls<DB: Supported> {
     /// Writes the staged changes of a locked row.
     fn save<'a>(
         tx: &'a mut TransactionRef<'_, DB>,
-        mapping: Mapping<DB>,
-        locking: Locking,
+        target: Target<DB>,
         slot: &'a mut dyn RowSlot,
         staged: &'a mut Changes,
     ) -> Answer<'a, Vec<&'static str>>;
@@ -124,16 +114,14 @@ pub trait Calls<DB: Supported> {
     /// Reads a locked row again.
     fn refresh<'a>(
         tx: &'a mut TransactionRef<'_, DB>,
-        mapping: Mapping<DB>,
-        locking: Locking,
+        target: Target<DB>,
         slot: &'a mut dyn RowSlot,
     ) -> Answer<'a, ()>;
 
     /// Deletes a locked row.
     fn delete<'a>(
         tx: &'a mut TransactionRef<'_, DB>,
-        mapping: Mapping<DB>,
-        locking: Locking,
+        target: Target<DB>,
         row: &'a Row,
     ) -> Answer<'a, ()>;
 
@@ -154,7 +142,7 @@ pub trait Calls<DB: Supported> {
     ) -> Answer<'a, Report<Row>>;
 }
 
-/// Each call by the function below that does it.
+/// Implements the calls for one database: each is the boxed future of a function in a lower room.
 macro_rules! calls {
     ($database:ty) => {
         impl Backend for $database {
@@ -176,100 +164,88 @@ macro_rules! calls {
 
             fn upsert<'a>(
                 pool: &'a Pool<Self>,
-                mapping: Mapping<Self>,
-                bounds: (Retry, Locking),
-                new: New,
-                updating: Updating<'a>,
+                retry: Retry,
+                target: Target<Self>,
+                record: Record<'a>,
             ) -> Answer<'a, Upserted<Row>> {
-                Box::pin(record::run(pool, mapping, bounds, new, updating))
+                Box::pin(record::upsert(pool, retry, target, record))
             }
 
             fn upsert_in<'a>(
                 tx: TransactionRef<'a, Self>,
-                mapping: Mapping<Self>,
-                locking: Locking,
-                new: New,
-                updating: Updating<'a>,
+                target: Target<Self>,
+                record: Record<'a>,
             ) -> Answer<'a, Upserted<Row>> {
-                Box::pin(record::run_in(tx, mapping, locking, new, updating))
+                Box::pin(record::upsert_in(tx, target, record))
             }
 
             fn modify<'a>(
                 pool: &'a Pool<Self>,
-                mapping: Mapping<Self>,
-                bounds: (Retry, Locking),
-                path: KeyPath,
-                key: Option<KeyParts>,
+                retry: Retry,
+                target: Target<Self>,
+                key: Option<RowKey>,
                 changes: Box<MakeChanges<'a>>,
             ) -> Answer<'a, Option<Upserted<Row>>> {
-                Box::pin(record::modify(pool, mapping, bounds, path, key, changes))
+                Box::pin(record::modify(pool, retry, target, key, changes))
             }
 
             fn lock_one(
                 tx: TransactionRef<'_, Self>,
-                mapping: Mapping<Self>,
-                locking: Locking,
-                path: KeyPath,
-                key: Option<KeyParts>,
+                target: Target<Self>,
+                key: Option<RowKey>,
             ) -> LockedAnswer<'_, Self, Option<Row>> {
-                Box::pin(record::one(tx, mapping, locking, path, key))
+                Box::pin(record::lock_one(tx, target, key))
             }
 
             fn lock_new(
                 tx: TransactionRef<'_, Self>,
-                mapping: Mapping<Self>,
-                locking: Locking,
+                target: Target<Self>,
                 new: New,
             ) -> LockedAnswer<'_, Self, Option<(Row, &'static str)>> {
-                Box::pin(record::find(tx, mapping, locking, new))
+                Box::pin(record::lock_new(tx, target, new))
             }
 
             fn lock_many(
                 tx: TransactionRef<'_, Self>,
-                mapping: Mapping<Self>,
-                locking: Locking,
+                target: Target<Self>,
                 path: KeyPath,
                 keys: Vec<KeyParts>,
             ) -> LockedAnswer<'_, Self, Vec<Row>> {
-                Box::pin(record::many(tx, mapping, locking, path, keys))
+                Box::pin(record::lock_many(tx, target, path, keys))
             }
 
             fn write<'a>(
                 tx: &'a mut TransactionRef<'_, Self>,
-                mapping: Mapping<Self>,
-                locking: Locking,
+                target: Target<Self>,
                 slot: &'a mut dyn RowSlot,
                 changes: Changes,
             ) -> Answer<'a, bool> {
-                Box::pin(record::write(tx, mapping, locking, slot, changes))
+                Box::pin(record::write(tx, target, slot, changes))
             }
 
             fn save<'a>(
                 tx: &'a mut TransactionRef<'_, Self>,
-                mapping: Mapping<Self>,
-                locking: Locking,
+                target: Target<Self>,
                 slot: &'a mut dyn RowSlot,
                 staged: &'a mut Changes,
             ) -> Answer<'a, Vec<&'static str>> {
-                Box::pin(record::save(tx, mapping, locking, slot, staged))
+                Box::pin(record::save(tx, target, slot, staged))
             }
 
             fn refresh<'a>(
                 tx: &'a mut TransactionRef<'_, Self>,
-                mapping: Mapping<Self>,
-                locking: Locking,
+                target: Target<Self>,
                 slot: &'a mut dyn RowSlot,
             ) -> Answer<'a, ()> {
-                Box::pin(record::refresh(tx, mapping, locking, slot))
+                Box::pin(record::refresh(tx, target, slot))
             }
 
             fn delete<'a>(
                 tx: &'a mut TransactionRef<'_, Self>,
-                mapping: Mapping<Self>,
-                locking: Locking,
+                target: Target<Self>,
                 row: &'a Row,
             ) -> Answer<'a, ()> {
-                Box::pin(record::delete(tx, mapping, locking, row))
+                Box::pin(record::delete(tx, target, row))
             }
 
             fn import<'a, 'f: 'a>(

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use crate::schema::{Columns, Fields, Model};
+use crate::schema::{Columns, Fields, KeyPath, Model};
 use crate::value::{Changes, KeyParts, New, Row, Value};
 
 /// What only the derive writes: a model as data, and what its own code does with its values.
@@ -85,7 +85,8 @@ pub(crate) fn close<M: Contract>(mut new: M::New) -> New {
 }
 
 /// The key, trimmed; `None` if it identifies no record.
-pub(crate) fn usable_key<M: Contract>(columns: &[usize], mut key: KeyParts) -> Option<KeyParts> {
+pub(crate) fn usable_key<M: Contract>(path: KeyPath, mut key: KeyParts) -> Option<KeyParts> {
+    let columns = path.columns(M::MODEL);
     let mut is_blank = false;
     for (part, &column) in key.0.iter_mut().zip(columns) {
         M::normalize_key(&mut **part, column);

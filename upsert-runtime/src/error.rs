@@ -1,14 +1,15 @@
 //! What can go wrong, and what an import tells of it.
 
-use std::fmt::{self, Debug, Display, Formatter};
+use std::fmt::{self, Debug, Formatter};
 
-use crate::backend::classify::shown;
 use crate::backend::{Cause, Classify as _, Dialect as _, Supported, cause};
-use crate::locking::{Locking, Wait};
+use crate::locking::Wait;
 
+mod detail;
 mod report;
 mod step;
 
+use self::detail::{Named, detail};
 pub use self::report::{Failure, Progress, Report, RowChange};
 use self::step::ModelName;
 pub use self::step::{Operation, Step};
@@ -329,41 +330,4 @@ impl Debug for Error {
             .field(&format_args!("{self}"))
             .finish()
     }
-}
-
-/// ` (name)`, or nothing.
-struct Named<'a>(Option<&'a str>);
-
-impl Display for Named<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(name) => write!(f, ": `{name}`"),
-            None => Ok(()),
-        }
-    }
-}
-
-/// What the driver says of this operation, as far as it cannot quote a record's values.
-fn detail<DB: Supported>(operation: Operation, error: &sqlx::Error) -> String {
-    match (operation, error) {
-        (Operation::Refresh, sqlx::Error::RowNotFound) => {
-            "the row is there no more; a statement of this transaction has deleted it".to_owned()
-        }
-        _ => shown::<DB>(error),
-    }
-}
-
-/// Refuses what the database cannot do, before anything is sent.
-pub(crate) fn check_support<DB: Supported>(
-    locking: Locking,
-    model: &'static str,
-) -> Result<(), Error> {
-    if locking.skip_locked && !DB::Driver::CAPABILITIES.locks_rows {
-        return Err(Error::Unsupported {
-            model: Some(model),
-            option: "`skip_locked`",
-            database: DB::Driver::CAPABILITIES.title,
-        });
-    }
-    Ok(())
 }

@@ -1,4 +1,4 @@
-//! Many records: a whole version of a source, set by set.
+//! Many records: a whole version of a source, many in a statement.
 //!
 //! Who is who is settled over all records before anything is written. The room `plan` does that with numbers alone, `batch`
 //! knows the statements of many rows, and `run` leads an import from its first reading to its report.

@@ -1,8 +1,11 @@
-//! Find a row by one of its keys, lock it, update it, else create it.
+//! Find a record by one of its keys, lock it, update it, else create it: one call on sqlx, for PostgreSQL, MariaDB or MySQL, and
+//! SQLite.
 //!
-//! `#[derive(LockedUpsert)]` on a model struct generates the table of its look-ups and columns; this crate holds the
-//! algorithm: look the row up by each key in turn and lock it, write what differs, else create it, and do it again where
-//! another caller was faster.
+//! [Guide](crate::guide) · [The trait](LockedUpsert) · [Imports](Import) · [Errors](Error)
+//!
+//! It is for programs that keep a table in step with a source: an import, a sync job, a webhook. A record is known by several
+//! keys, some of which may be missing. Concurrent callers create no duplicates and lose no change, rows that do not differ are not
+//! written, and a future that is dropped leaves no lock behind.
 //!
 //! ```
 //! use sqlx::types::chrono::{DateTime, Utc};
@@ -53,7 +56,7 @@
 //!
 //! | | PostgreSQL | MySQL, MariaDB | SQLite |
 //! | --- | --- | --- | --- |
-//! | a transaction of ours | `BEGIN ISOLATION LEVEL READ COMMITTED` | `SET TRANSACTION ISOLATION LEVEL READ COMMITTED; BEGIN` | `BEGIN IMMEDIATE` |
+//! | a transaction of ours | `BEGIN ISOLATION LEVEL READ COMMITTED` | `SET TRANSACTION ISOLATION LEVEL READ COMMITTED; BEGIN; SAVEPOINT upsert_begin` | `BEGIN IMMEDIATE` |
 //! | what locks the row | `FOR NO KEY UPDATE` | `FOR UPDATE` | the write transaction: one writer in the whole database |
 //! | until when | the transaction ends | the transaction ends | the transaction ends |
 //!

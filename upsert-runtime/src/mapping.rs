@@ -2,8 +2,9 @@
 
 use crate::backend::codec::Bytes;
 use crate::backend::{Dialect as _, FieldCodec, Supported};
+use crate::locking::Locking;
 use crate::schema::{Columns, Fields, Lookup, Model, Sql};
-use crate::value::{Changes, KeyParts, New, Row, Value};
+use crate::value::{Changes, New, Row, Value};
 
 /// The codec of each column, in the model's order.
 pub type Codecs<DB> = &'static [&'static dyn FieldCodec<DB>];
@@ -78,12 +79,11 @@ impl<DB: Supported> Mapping<DB> {
     /// Binds a part of a key, which is this column.
     pub(crate) fn bind_part(
         self,
-        key: &KeyParts,
-        part: usize,
+        part: Option<&Value>,
         column: usize,
         to: &mut DB::Arguments,
     ) -> sqlx::Result<()> {
-        self.bind(column, key.0.get(part).map(|part| &**part), to)
+        self.bind(column, part, to)
     }
 
     fn bind(
@@ -194,6 +194,22 @@ impl<DB: Supported> Mapping<DB> {
         changes
     }
 }
+
+/// The rows that a call works on: a model's, and how they are locked.
+#[derive(Debug)]
+#[expect(unnameable_types, reason = "only this crate names it")]
+pub struct Target<DB: Supported> {
+    pub(crate) mapping: Mapping<DB>,
+    pub(crate) locking: Locking,
+}
+
+impl<DB: Supported> Clone for Target<DB> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<DB: Supported> Copy for Target<DB> {}
 
 /// A row that is being read.
 struct Reading<'r, DB: Supported> {

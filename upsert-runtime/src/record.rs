@@ -6,8 +6,8 @@ mod locked;
 mod modify;
 mod upsert;
 
-pub(crate) use self::chain::{Chain, Updating};
-pub(crate) use self::lock::{find, many, one};
+pub(crate) use self::chain::{Record, Updating};
+pub(crate) use self::lock::{lock_many, lock_new, lock_one};
 pub(crate) use self::locked::{RowSlot, delete, refresh, save, write};
 pub(crate) use self::modify::{MakeChanges, modify};
-pub(crate) use self::upsert::{run, run_in};
+pub(crate) use self::upsert::{upsert, upsert_in};

@@ -1,6 +1,6 @@
 //! A model as data: its columns, its look-ups, its statements, and what only its own code can do with its values.
 
-use crate::value::{Changes, New, Row, Value};
+use crate::value::{Changes, KeyParts, New, Row, Value};
 
 /// A model as data. Columns are named by their place in `columns`, look-ups by their place in `lookups`.
 #[derive(Debug)]
@@ -93,7 +93,7 @@ pub enum KeyPath {
 }
 
 impl KeyPath {
-    /// The look-up's name; that of the id's field.
+    /// The name of the look-up; for the primary key, that of its field.
     pub(crate) fn name(self, model: &Model) -> &'static str {
         match self {
             Self::Id => model.columns[model.id].field,
@@ -108,6 +108,14 @@ impl KeyPath {
             Self::Lookup(lookup) => model.lookups[lookup].columns,
         }
     }
+}
+
+/// A key by which one row is reached, and its value.
+#[derive(Debug)]
+#[expect(unnameable_types, reason = "only this crate names it")]
+pub struct RowKey {
+    pub(crate) path: KeyPath,
+    pub(crate) parts: KeyParts,
 }
 
 /// The texts of one dialect, written at compile time. `step::statement` and `import::batch` join them where the shape is known

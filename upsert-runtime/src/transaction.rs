@@ -6,6 +6,7 @@ mod limit;
 mod owned;
 mod reference;
 mod retry;
+mod support;
 mod unit_of_work;
 
 pub(crate) use self::borrowed::{part, run_in};
@@ -13,4 +14,5 @@ pub use self::guard::Transaction;
 pub(crate) use self::owned::run;
 pub use self::reference::TransactionRef;
 pub use self::retry::Retry;
+pub(crate) use self::support::check_support;
 pub(crate) use self::unit_of_work::UnitOfWork;

@@ -18,18 +18,18 @@ const WRONG_MODEL: &str = "a value is opened as the type that it was made of";
 pub struct Row(Box<Value>);
 
 impl Row {
-    /// Closes a row.
+    /// A row whose type is not known any more.
     pub fn of<M: Any + Send + Sync>(row: M) -> Self {
         Self(Box::new(row))
     }
 
-    /// The row.
+    /// The row in its type, which must be that it was made of.
     #[must_use]
     pub fn open<M: Any>(&self) -> &M {
         self.0.downcast_ref().expect(WRONG_MODEL)
     }
 
-    /// The row itself.
+    /// The row in its type, taken out.
     #[must_use]
     pub fn into_inner<M: Any>(self) -> M {
         *self.0.downcast().expect(WRONG_MODEL)
@@ -42,12 +42,12 @@ impl Row {
 pub struct New(Arc<Value>);
 
 impl New {
-    /// Closes creating data.
+    /// Creating data whose type is not known any more.
     pub fn of<N: Any + Send + Sync>(new: N) -> Self {
         Self(Arc::new(new))
     }
 
-    /// The creating data.
+    /// The creating data in their type.
     #[must_use]
     pub fn open<N: Any>(&self) -> &N {
         self.0.downcast_ref().expect(WRONG_MODEL)
@@ -59,18 +59,18 @@ impl New {
 pub struct Changes(Box<Value>);
 
 impl Changes {
-    /// Closes updating data.
+    /// Updating data whose type is not known any more.
     pub fn of<C: Any + Send + Sync>(changes: C) -> Self {
         Self(Box::new(changes))
     }
 
-    /// The updating data.
+    /// The updating data in their type.
     #[must_use]
     pub fn open<C: Any>(&self) -> &C {
         self.0.downcast_ref().expect(WRONG_MODEL)
     }
 
-    /// The same, to be changed.
+    /// The updating data in their type, to be changed.
     pub fn open_mut<C: Any>(&mut self) -> &mut C {
         self.0.downcast_mut().expect(WRONG_MODEL)
     }
@@ -81,11 +81,16 @@ impl Changes {
 pub struct KeyParts(pub(crate) Vec<Box<Value>>);
 
 impl KeyParts {
-    /// The same with one part more.
+    /// The key with one part more.
     #[must_use]
     pub fn with<T: Any + Send + Sync>(mut self, part: T) -> Self {
         self.0.push(Box::new(part));
         self
+    }
+
+    /// The part at this place.
+    pub(crate) fn get(&self, part: usize) -> Option<&Value> {
+        self.0.get(part).map(|part| &**part)
     }
 }
 

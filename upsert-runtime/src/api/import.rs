@@ -107,7 +107,7 @@ impl<'f, M: Contract> Import<'f, M> {
         Self::of(Source::Memory(closed))
     }
 
-    /// The same for what `open` gives each time.
+    /// An import of the records that `open` gives each time.
     pub(crate) fn of_opened<S, N, E>(mut open: impl FnMut() -> S + Send + 'f) -> Self
     where
         S: Stream<Item = Result<N, E>> + Send + 'f,

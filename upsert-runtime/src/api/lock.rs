@@ -8,11 +8,11 @@ use crate::contract::{close, usable_key};
 use crate::error::Error;
 use crate::in_transaction::InTransaction;
 use crate::locking::{Locking, Mode, Wait};
-use crate::schema::KeyPath;
+use crate::schema::{KeyPath, RowKey};
 use crate::value::KeyParts;
 
 use super::slot::Slot;
-use super::stored::mapping;
+use super::stored::target;
 use super::typed::Typed;
 use super::{LockedRow, LockedRows, LockedUpsert, Stored};
 
@@ -62,10 +62,9 @@ impl<M: LockedUpsert> Lock<M> {
         M: Stored<T::Database>,
     {
         let locking = self.locking;
-        let mapping = mapping::<T::Database, M>();
-        let key = usable_key::<M>(path.columns(M::MODEL), key);
-        let answer =
-            <T::Database as Backend>::Calls::lock_one(tx.lend(), mapping, locking, path, key);
+        let target = target::<T::Database, M>(locking);
+        let key = usable_key::<M>(path, key).map(|parts| RowKey { path, parts });
+        let answer = <T::Database as Backend>::Calls::lock_one(tx.lend(), target, key);
         Typed::new(answer, move |(tx, row)| {
             row.map(|row| M::locked(LockedRow::new(tx, Slot::Own(row), locking)))
         })
@@ -81,8 +80,9 @@ impl<M: LockedUpsert> Lock<M> {
         M: Stored<T::Database>,
     {
         let locking = self.locking;
-        let (mapping, new) = (mapping::<T::Database, M>(), close::<M>(new.clone()));
-        let answer = <T::Database as Backend>::Calls::lock_new(tx.lend(), mapping, locking, new);
+        let target = target::<T::Database, M>(locking);
+        let new = close::<M>(new.clone());
+        let answer = <T::Database as Backend>::Calls::lock_new(tx.lend(), target, new);
         Typed::new(answer, move |(tx, found)| {
             let (row, matched_by) = found?;
             let row = LockedRow::new(tx, Slot::Own(row), locking);
@@ -101,12 +101,10 @@ impl<M: LockedUpsert> Lock<M> {
         M: Stored<T::Database>,
     {
         let locking = self.locking;
-        let mapping = mapping::<T::Database, M>();
-        let columns = path.columns(M::MODEL);
-        let keys = keys.filter_map(|key| usable_key::<M>(columns, key));
+        let target = target::<T::Database, M>(locking);
+        let keys = keys.filter_map(|key| usable_key::<M>(path, key));
         let keys = keys.collect();
-        let answer =
-            <T::Database as Backend>::Calls::lock_many(tx.lend(), mapping, locking, path, keys);
+        let answer = <T::Database as Backend>::Calls::lock_many(tx.lend(), target, path, keys);
         Typed::new(answer, move |(tx, rows)| LockedRows::new(tx, rows, locking))
     }
 }

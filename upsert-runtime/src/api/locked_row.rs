@@ -14,7 +14,7 @@ use crate::value::Changes;
 use super::Stored;
 use super::slot::Slot;
 use super::staged::Staged;
-use super::stored::mapping;
+use super::stored::target;
 
 /// What a model's `LockedTaxonomy` wraps: a row that is locked in the transaction it borrows.
 ///
@@ -76,29 +76,22 @@ impl<'t, M: Contract, DB: Backend> LockedRow<'t, M, DB> {
 impl<'t, M: Stored<DB>, DB: Backend> LockedRow<'t, M, DB> {
     /// Writes what `changes` set, now; whether something differed.
     pub fn update(&mut self, changes: M::Changes) -> Answer<'_, bool> {
-        let (mapping, changes) = (mapping::<DB, M>(), Changes::of(changes));
-        DB::Calls::write(&mut self.tx, mapping, self.locking, &mut self.slot, changes)
+        let target = target::<DB, M>(self.locking);
+        let changes = Changes::of(changes);
+        DB::Calls::write(&mut self.tx, target, &mut self.slot, changes)
     }
 
     /// Writes what is staged and differs; the names of the fields that were written.
     pub fn save(&mut self) -> Answer<'_, Vec<&'static str>> {
-        DB::Calls::save(
-            &mut self.tx,
-            mapping::<DB, M>(),
-            self.locking,
-            &mut self.slot,
-            &mut self.staged.changes,
-        )
+        let target = target::<DB, M>(self.locking);
+        let staged = &mut self.staged.changes;
+        DB::Calls::save(&mut self.tx, target, &mut self.slot, staged)
     }
 
     /// Reads the row again.
     pub fn refresh(&mut self) -> Answer<'_, ()> {
-        DB::Calls::refresh(
-            &mut self.tx,
-            mapping::<DB, M>(),
-            self.locking,
-            &mut self.slot,
-        )
+        let target = target::<DB, M>(self.locking);
+        DB::Calls::refresh(&mut self.tx, target, &mut self.slot)
     }
 
     /// Deletes the row.
@@ -107,8 +100,8 @@ impl<'t, M: Stored<DB>, DB: Backend> LockedRow<'t, M, DB> {
         Box::pin(async move {
             // What is staged goes with the row.
             *self.staged() = M::Changes::default();
-            let row = self.slot.get();
-            DB::Calls::delete(&mut self.tx, mapping::<DB, M>(), self.locking, row).await?;
+            let target = target::<DB, M>(self.locking);
+            DB::Calls::delete(&mut self.tx, target, self.slot.get()).await?;
             Ok(self.into_row())
         })
     }

@@ -11,12 +11,12 @@ use crate::error::Error;
 use crate::locking::{Locking, Mode, Wait};
 use crate::outcome::Upserted;
 use crate::record::MakeChanges;
-use crate::schema::KeyPath;
+use crate::schema::{KeyPath, RowKey};
 use crate::transaction::Retry;
 use crate::value::{Changes, KeyParts, Row};
 
 use super::Stored;
-use super::stored::mapping;
+use super::stored::target;
 use super::typed::Typed;
 
 /// The options behind a model's `TaxonomyModify`, and its calls.
@@ -103,9 +103,9 @@ impl<M: Contract> Modify<M> {
     where
         M: Stored<DB>,
     {
-        let bounds = (self.retry, self.locking);
-        let key = usable_key::<M>(path.columns(M::MODEL), key);
-        DB::Calls::modify(pool, mapping::<DB, M>(), bounds, path, key, changes)
+        let target = target::<DB, M>(self.locking);
+        let key = usable_key::<M>(path, key).map(|parts| RowKey { path, parts });
+        DB::Calls::modify(pool, self.retry, target, key, changes)
     }
 }
 

@@ -2,7 +2,8 @@
 
 use crate::calls::Backend;
 use crate::contract::fields;
-use crate::mapping::{Codecs, Mapping};
+use crate::locking::Locking;
+use crate::mapping::{Codecs, Mapping, Target};
 
 use super::LockedUpsert;
 
@@ -25,6 +26,14 @@ pub trait Stored<DB: Backend>: LockedUpsert {
     /// The codec of each column, in the model's order.
     #[doc(hidden)]
     const CODECS: Codecs<DB>;
+}
+
+/// The model's rows on this database, for what knows models as data, and how they are locked.
+pub(crate) fn target<DB: Backend, M: Stored<DB>>(locking: Locking) -> Target<DB> {
+    Target {
+        mapping: mapping::<DB, M>(),
+        locking,
+    }
 }
 
 /// The model on this database, for what knows models as data.

@@ -10,12 +10,12 @@ use crate::error::Error;
 use crate::in_transaction::InTransaction;
 use crate::locking::{Locking, Wait};
 use crate::outcome::Upserted;
-use crate::record::Updating;
+use crate::record::{Record, Updating};
 use crate::transaction::Retry;
 use crate::value::{Changes, Row};
 
 use super::Stored;
-use super::stored::mapping;
+use super::stored::target;
 use super::typed::Typed;
 
 /// One record on its way into the table; made by [`LockedUpsert::upsert`](crate::LockedUpsert::upsert).
@@ -125,9 +125,8 @@ impl<'f, M: Contract> Upsert<'f, M> {
         M: Stored<DB>,
         'f: 'a,
     {
-        let bounds = (self.retry, Locking::waiting(self.wait));
-        let new = close::<M>(self.new);
-        let answer = DB::Calls::upsert(pool, mapping::<DB, M>(), bounds, new, self.updating);
+        let target = target::<DB, M>(Locking::waiting(self.wait));
+        let answer = DB::Calls::upsert(pool, self.retry, target, self.record());
         Typed::new(answer, Upserted::typed)
     }
 
@@ -157,17 +156,16 @@ impl<'f, M: Contract> Upsert<'f, M> {
         M: Stored<T::Database>,
         'f: 'a,
     {
-        let locking = Locking::waiting(self.wait);
-        let new = close::<M>(self.new);
-        let mapping = mapping::<T::Database, M>();
-        let answer = <T::Database as Backend>::Calls::upsert_in(
-            tx.lend(),
-            mapping,
-            locking,
-            new,
-            self.updating,
-        );
+        let target = target::<T::Database, M>(Locking::waiting(self.wait));
+        let answer = <T::Database as Backend>::Calls::upsert_in(tx.lend(), target, self.record());
         Typed::new(answer, Upserted::typed)
+    }
+
+    fn record(self) -> Record<'f> {
+        Record {
+            new: close::<M>(self.new),
+            updating: self.updating,
+        }
     }
 }
 

@@ -28,7 +28,7 @@ pub struct Capabilities {
     pub check: Option<&'static str>,
 
     /// Succeeds, and begins a transaction, only where none is open; for a database whose other statements do not tell.
-    pub probe: Option<&'static str>,
+    pub begin_if_none: Option<&'static str>,
 
     /// Sets the savepoint of a call, and fails where no transaction is open.
     pub set_savepoint: &'static str,

@@ -1,9 +1,8 @@
 //! What a database's error means for what to do next, by its code.
 
-use sqlx::error::{DatabaseError, UnexpectedNullError};
+use sqlx::error::DatabaseError;
 
-use super::codec::Mismatch;
-use super::{Dialect, Supported};
+use super::Supported;
 
 /// What an error means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,39 +63,5 @@ pub(crate) fn cause<DB: Supported>(error: &sqlx::Error) -> Cause {
         | sqlx::Error::ColumnDecode { .. }
         | sqlx::Error::RowNotFound => Cause::Record,
         _ => Cause::Other,
-    }
-}
-
-/// What the driver says, as far as it cannot quote a record's values.
-pub(crate) fn shown<DB: Supported>(error: &sqlx::Error) -> String {
-    match error {
-        sqlx::Error::Database(error) => {
-            let code = error.code().unwrap_or_default();
-            if DB::Driver::is_safe_to_show(&**error) {
-                format!("{} ({code})", error.message())
-            } else {
-                format!("{} refused it ({code})", DB::Driver::CAPABILITIES.title)
-            }
-        }
-        sqlx::Error::ColumnDecode { index, source } => {
-            if let Some(mismatch) = source.downcast_ref::<Mismatch>() {
-                format!("column `{index}`: {mismatch}")
-            } else if source.is::<UnexpectedNullError>() {
-                format!("column `{index}` is NULL; a field for it is an `Option`")
-            } else {
-                format!("column `{index}` holds what its field's type cannot")
-            }
-        }
-        sqlx::Error::Encode(_) => "a value cannot be encoded".to_owned(),
-        sqlx::Error::RowNotFound => {
-            "the database stored no row (a trigger or rule may have kept it from doing so)"
-                .to_owned()
-        }
-        sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed
-        | sqlx::Error::BeginFailed
-        | sqlx::Error::InvalidSavePointStatement
-        | sqlx::Error::Protocol(_) => error.to_string(),
-        _ => "the driver failed".to_owned(),
     }
 }

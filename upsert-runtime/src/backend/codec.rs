@@ -66,6 +66,7 @@ pub trait Codec<DB: Database> {
 }
 
 /// What can be done with a column's value on a database. There is one for each type and database, which all models share.
+#[expect(unnameable_types, reason = "generated code names its table, `Codecs`")]
 pub trait FieldCodec<DB: Database>: Debug + Sync {
     /// What the database calls the type.
     fn type_name(&self) -> String;
@@ -106,7 +107,7 @@ pub trait FieldCodec<DB: Database>: Debug + Sync {
 pub struct Of<T>(PhantomData<fn() -> T>);
 
 impl<T> Of<T> {
-    /// It has no state.
+    /// The codec itself; it holds nothing.
     pub const CODEC: Self = Self(PhantomData);
 }
 

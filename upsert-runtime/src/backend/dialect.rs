@@ -6,14 +6,23 @@ use super::Capabilities;
 use crate::locking::{Locking, Wait};
 use crate::schema::{Model, Sql};
 
+/// What stands before, between and after lists of values that are to be rows.
+#[expect(unnameable_types, reason = "only this crate names it")]
+#[derive(Debug)]
+pub struct RowList {
+    pub(crate) before: String,
+    pub(crate) between: &'static str,
+    pub(crate) after: Option<&'static str>,
+}
+
 /// How a database spells what is known only at run time.
 #[expect(unnameable_types, reason = "only this crate names it")]
 pub trait Dialect {
     /// What it can do.
     const CAPABILITIES: Capabilities;
 
-    /// What stands before a list of rows in parentheses, so that it can be selected from.
-    const VALUES: &'static str = "VALUES ";
+    /// What stands before a list of rows in parentheses, so that it can be selected from, where that must be said.
+    const ROWS: Option<&'static str> = Some("VALUES ");
 
     /// What begins a transaction with this limit.
     fn begin(_wait: Option<Wait>) -> SqlStr {
@@ -25,8 +34,8 @@ pub trait Dialect {
         sql
     }
 
-    /// What locks the rows that a SELECT finds; nothing where the transaction is the lock.
-    fn lock_clause(locking: Locking) -> &'static str;
+    /// What locks the rows that a SELECT finds, where the transaction is not the lock.
+    fn lock_clause(locking: Locking) -> Option<&'static str>;
 
     /// The model's statements in this dialect.
     fn sql(model: &'static Model) -> &'static Sql;
@@ -52,10 +61,13 @@ pub trait Dialect {
         column.to_owned()
     }
 
-    /// What stands before, between and after lists of values that are to be rows; `{typed}` is a SELECT of no rows whose
-    /// columns have the types that the values are to have.
-    fn row_list() -> (&'static str, &'static str, &'static str) {
-        ("VALUES (", "), (", ")")
+    /// How values become rows. `typed` is a SELECT of no rows whose columns have the types that the values are to have.
+    fn row_list(_typed: &str) -> RowList {
+        RowList {
+            before: "VALUES (".to_owned(),
+            between: "), (",
+            after: Some(")"),
+        }
     }
 
     /// Updates each row whose id is the `upsert_id` of one of these rows.

@@ -8,6 +8,7 @@ use sqlx::mysql::{MySqlArguments, MySqlConnection, MySqlDatabaseError, MySqlQuer
 use sqlx::{Arguments, AssertSqlSafe, Database, MySql, SqlSafeStr, SqlStr};
 
 use super::codec::{Bytes, Column, codec};
+use super::dialect::RowList;
 use super::wire::wire;
 use super::{Capabilities, Cause, Classify, Codec, Dialect, Driver, Supported, Wire, sealed};
 use crate::locking::{Locking, Wait};
@@ -36,7 +37,7 @@ impl Dialect for MySql {
         begin: "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; BEGIN; SAVEPOINT upsert_begin",
         // A deadlock rolls the whole transaction back, savepoints included, and later statements autocommit.
         check: Some("RELEASE SAVEPOINT upsert_begin"),
-        probe: None,
+        begin_if_none: None,
         // Outside a transaction SAVEPOINT is accepted and does nothing; the RELEASE is what fails then.
         set_savepoint: "SAVEPOINT upsert; RELEASE SAVEPOINT upsert; SAVEPOINT upsert",
         // A locking read sees what is committed, at every level.
@@ -49,7 +50,7 @@ impl Dialect for MySql {
         most_values: 65_535,
     };
 
-    const VALUES: &'static str = "";
+    const ROWS: Option<&'static str> = None;
 
     // Rows, and the table, which a DDL statement may hold.
     fn limited(sql: SqlStr, locking: Locking) -> SqlStr {
@@ -72,12 +73,12 @@ impl Dialect for MySql {
         AssertSqlSafe(sql).into_sql_str()
     }
 
-    fn lock_clause(locking: Locking) -> &'static str {
-        if locking.skip_locked {
+    fn lock_clause(locking: Locking) -> Option<&'static str> {
+        Some(if locking.skip_locked {
             " FOR UPDATE SKIP LOCKED"
         } else {
             " FOR UPDATE"
-        }
+        })
     }
 
     fn sql(model: &'static Model) -> &'static Sql {
@@ -113,8 +114,12 @@ impl Dialect for MySql {
     }
 
     // VALUES is spelled in two ways, MySQL's and MariaDB's, and would have the connection's collation.
-    fn row_list() -> (&'static str, &'static str, &'static str) {
-        ("{typed} UNION ALL SELECT ", " UNION ALL SELECT ", "")
+    fn row_list(typed: &str) -> RowList {
+        RowList {
+            before: format!("{typed} UNION ALL SELECT "),
+            between: " UNION ALL SELECT ",
+            after: None,
+        }
     }
 
     // The list comes first, so that rows are reached by their primary key, and no others are locked.

@@ -36,7 +36,7 @@ impl Dialect for Postgres {
         // Refused in a transaction in which a statement has failed (25P02), and outside of one (25P01). COMMIT itself answers
         // the first with ROLLBACK and the second with a warning, neither with an error.
         check: Some("SAVEPOINT upsert_commit"),
-        probe: None,
+        begin_if_none: None,
         set_savepoint: "SAVEPOINT upsert",
         snapshot: Some(
             "SELECT 1 WHERE current_setting('transaction_isolation') IN ('repeatable read', 'serializable')",
@@ -67,20 +67,20 @@ impl Dialect for Postgres {
     }
 
     // FOR UPDATE would also keep others from inserting rows that reference this one.
-    fn lock_clause(locking: Locking) -> &'static str {
+    fn lock_clause(locking: Locking) -> Option<&'static str> {
         let Locking {
             wait,
             mode,
             skip_locked,
         } = locking;
-        match (mode, skip_locked, wait) {
+        Some(match (mode, skip_locked, wait) {
             (Mode::NoKeyUpdate, true, _) => " FOR NO KEY UPDATE SKIP LOCKED",
             (Mode::NoKeyUpdate, false, Some(Wait::NoWait)) => " FOR NO KEY UPDATE NOWAIT",
             (Mode::NoKeyUpdate, false, _) => " FOR NO KEY UPDATE",
             (Mode::Update, true, _) => " FOR UPDATE SKIP LOCKED",
             (Mode::Update, false, Some(Wait::NoWait)) => " FOR UPDATE NOWAIT",
             (Mode::Update, false, _) => " FOR UPDATE",
-        }
+        })
     }
 
     fn sql(model: &'static Model) -> &'static Sql {

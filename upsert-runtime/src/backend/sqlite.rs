@@ -9,6 +9,7 @@ use sqlx::sqlite::{SqliteArgumentsBuffer, SqliteConnection};
 use sqlx::{AssertSqlSafe, Database, Row, Sqlite};
 
 use super::codec::{Bytes, Column, codec};
+use super::dialect::RowList;
 use super::wire::wire;
 use super::{Capabilities, Cause, Classify, Codec, Dialect, Driver, Supported, Wire, sealed};
 use crate::locking::{Locking, Wait};
@@ -35,8 +36,8 @@ impl Dialect for Sqlite {
         begin: "BEGIN IMMEDIATE",
         check: None,
         // Refused within a transaction.
-        probe: Some("BEGIN"),
-        // Where no transaction is open SAVEPOINT would begin one; `probe` tells.
+        begin_if_none: Some("BEGIN"),
+        // Where no transaction is open SAVEPOINT would begin one; `begin_if_none` tells.
         set_savepoint: "SAVEPOINT upsert",
         // A stale snapshot is an error of the first write.
         snapshot: None,
@@ -49,8 +50,8 @@ impl Dialect for Sqlite {
     };
 
     // The write transaction is the lock.
-    fn lock_clause(_: Locking) -> &'static str {
-        ""
+    fn lock_clause(_: Locking) -> Option<&'static str> {
+        None
     }
 
     fn sql(model: &'static Model) -> &'static Sql {
@@ -79,8 +80,12 @@ impl Dialect for Sqlite {
     }
 
     // A list of VALUES alone would have no collation.
-    fn row_list() -> (&'static str, &'static str, &'static str) {
-        ("{typed} UNION ALL VALUES (", "), (", ")")
+    fn row_list(typed: &str) -> RowList {
+        RowList {
+            before: format!("{typed} UNION ALL VALUES ("),
+            between: "), (",
+            after: Some(")"),
+        }
     }
 }
 

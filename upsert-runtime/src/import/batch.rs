@@ -1,5 +1,6 @@
 //! Many rows in one statement each: what reads them, what locks them, and a chunk of records as a unit of work.
 
+mod arrays;
 mod candidates;
 mod chunk;
 mod key_changes;
@@ -7,11 +8,10 @@ mod numbering;
 mod read;
 mod read_back;
 mod select;
-mod statement;
 mod store;
 mod write;
 
 pub(super) use self::candidates::Candidates;
-pub(super) use self::chunk::{Attempt, Chunk, Manner, Member, Settled, Unit, Written, moved};
+pub(super) use self::chunk::{Attempt, Chunk, Group, Manner, Member, Settled, Written, moved};
 pub(super) use self::numbering::{Numbering, collated};
 pub(super) use self::read::{KeyReader, Keyed, SelectedRow};

@@ -34,7 +34,7 @@ impl Kept {
         }
     }
 
-    /// The same for the report; `None` for a row that was not touched.
+    /// The row's entry in the report; `None` for a row that was not touched.
     fn into_change(self) -> Option<RowChange<Row>> {
         let (changed, matched_by) = match self.outcome {
             Some(Outcome::Unchanged { .. }) => return None,

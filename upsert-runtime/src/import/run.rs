@@ -39,7 +39,7 @@ pub(crate) async fn run<'f, DB: Supported>(
     let retry = options.retry;
     let is_one_transaction =
         options.atomic || options.dry_run || options.on_failure == OnFailure::Abort;
-    begin(&mut options, is_one_transaction);
+    settle_options(&mut options, is_one_transaction);
     if is_one_transaction {
         let mut whole = Whole::new(mapping, source, options);
         let done = transaction::run(pool, retry, locking, &mut whole).await;
@@ -70,17 +70,17 @@ pub(crate) async fn run_in<'f, DB: Supported>(
     mut options: Options<'f>,
 ) -> Result<Report<Row>, Error> {
     let locking = Locking::waiting(options.wait);
-    begin(&mut options, true);
+    settle_options(&mut options, true);
     let mut whole = Whole::new(mapping, source, options);
     let done = transaction::run_in(&mut tx, locking, &mut whole).await;
     whole.tell(done)
 }
 
 /// Settles what follows from the options and from where the import is done.
-fn begin(options: &mut Options<'_>, is_one_transaction: bool) {
+fn settle_options(options: &mut Options<'_>, is_one_transaction: bool) {
     options.is_one_transaction = is_one_transaction;
     if options.dry_run {
-        // It is told of what is committed.
+        // `each` is told of what is committed, and nothing will be.
         options.each = None;
     }
 }

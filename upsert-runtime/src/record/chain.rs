@@ -14,8 +14,7 @@ use crate::transaction::UnitOfWork;
 use crate::value::{Changes, New, Row};
 
 /// Where the updating data come from.
-#[expect(unnameable_types, reason = "only this crate's calls take it")]
-pub enum Updating<'f> {
+pub(crate) enum Updating<'f> {
     /// The creating data, but for blank keys.
     New,
     /// The caller.
@@ -28,6 +27,16 @@ impl Debug for Updating<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.debug_struct("Updating").finish_non_exhaustive()
     }
+}
+
+/// A record that is to be upserted.
+#[derive(Debug)]
+#[expect(unnameable_types, reason = "only this crate's calls take it")]
+pub struct Record<'f> {
+    /// What identifies the row, and creates it.
+    pub(crate) new: New,
+    /// What is written to a row that is found.
+    pub(crate) updating: Updating<'f>,
 }
 
 /// A record as a unit of work: look up, then update or create.
@@ -51,8 +60,7 @@ impl<'f, DB: Supported> Chain<'f, DB> {
     /// Refuses a record without a usable key. Its keys are trimmed, and blank optional ones are NULL.
     pub(crate) fn new(
         mapping: Mapping<DB>,
-        new: New,
-        updating: Updating<'f>,
+        Record { new, updating }: Record<'f>,
         span: Span,
     ) -> Result<Self, Error> {
         mapping.check_usable(&new)?;

@@ -1,44 +1,40 @@
 //! Rows found by a key and locked in the caller's transaction.
 
 use crate::backend::Supported;
-use crate::error::{Error, check_support};
-use crate::locking::Locking;
-use crate::mapping::Mapping;
-use crate::schema::KeyPath;
+use crate::error::Error;
+use crate::mapping::{Mapping, Target};
+use crate::schema::{KeyPath, RowKey};
 use crate::step::Session;
-use crate::transaction::{self, TransactionRef, UnitOfWork};
+use crate::transaction::{self, TransactionRef, UnitOfWork, check_support};
 use crate::value::{KeyParts, New, Row};
 
 /// The most keys of one call: what a statement of all three databases can hold, with time to spare.
 const MOST_KEYS: usize = 500;
 
-/// What is given back beside the transaction, which the row that is found is to borrow.
-type Locked<'t, DB, T> = Result<(TransactionRef<'t, DB>, T), Error>;
+/// The transaction is given back beside what was locked, which is to borrow it.
+type WithTransaction<'t, DB, T> = Result<(TransactionRef<'t, DB>, T), Error>;
 
 /// Locks the row that has this key; without a key nothing is sent.
-pub(crate) async fn one<DB: Supported>(
+pub(crate) async fn lock_one<DB: Supported>(
     mut tx: TransactionRef<'_, DB>,
-    mapping: Mapping<DB>,
-    locking: Locking,
-    path: KeyPath,
-    key: Option<KeyParts>,
-) -> Locked<'_, DB, Option<Row>> {
+    Target { mapping, locking }: Target<DB>,
+    key: Option<RowKey>,
+) -> WithTransaction<'_, DB, Option<Row>> {
     check_support::<DB>(locking, mapping.model.name)?;
     let Some(key) = key else {
         return Ok((tx, None));
     };
-    let mut work = OneRow { mapping, path, key };
+    let mut work = OneRow { mapping, key };
     let row = transaction::run_in(&mut tx, locking, &mut work).await?;
     Ok((tx, row))
 }
 
 /// Locks the row of creating data, and says by which look-up it was found.
-pub(crate) async fn find<DB: Supported>(
+pub(crate) async fn lock_new<DB: Supported>(
     mut tx: TransactionRef<'_, DB>,
-    mapping: Mapping<DB>,
-    locking: Locking,
+    Target { mapping, locking }: Target<DB>,
     new: New,
-) -> Locked<'_, DB, Option<(Row, &'static str)>> {
+) -> WithTransaction<'_, DB, Option<(Row, &'static str)>> {
     mapping.check_usable(&new)?;
     let mut work = RowOfNew { mapping, new };
     let found = transaction::run_in(&mut tx, locking, &mut work).await?;
@@ -46,13 +42,12 @@ pub(crate) async fn find<DB: Supported>(
 }
 
 /// Locks the rows that have these keys.
-pub(crate) async fn many<DB: Supported>(
+pub(crate) async fn lock_many<DB: Supported>(
     mut tx: TransactionRef<'_, DB>,
-    mapping: Mapping<DB>,
-    locking: Locking,
+    Target { mapping, locking }: Target<DB>,
     path: KeyPath,
     keys: Vec<KeyParts>,
-) -> Locked<'_, DB, Vec<Row>> {
+) -> WithTransaction<'_, DB, Vec<Row>> {
     check_support::<DB>(locking, mapping.model.name)?;
     if keys.len() > MOST_KEYS {
         return Err(Error::Unsupported {
@@ -75,8 +70,7 @@ pub(crate) async fn many<DB: Supported>(
 
 struct OneRow<DB: Supported> {
     mapping: Mapping<DB>,
-    path: KeyPath,
-    key: KeyParts,
+    key: RowKey,
 }
 
 impl<DB: Supported> UnitOfWork<DB> for OneRow<DB> {
@@ -87,7 +81,7 @@ impl<DB: Supported> UnitOfWork<DB> for OneRow<DB> {
     }
 
     async fn once(&mut self, session: &mut Session<'_, DB>) -> Result<Option<Row>, Error> {
-        session.one(self.path, &self.key).await
+        session.one(self.key.path, &self.key.parts).await
     }
 }
 

@@ -2,8 +2,7 @@
 
 use crate::backend::Supported;
 use crate::error::{Error, Operation, Step};
-use crate::locking::Locking;
-use crate::mapping::Mapping;
+use crate::mapping::{Mapping, Target};
 use crate::step::{Session, Updated};
 use crate::transaction::{self, TransactionRef, UnitOfWork};
 use crate::value::{Changes, Row};
@@ -21,34 +20,32 @@ pub trait RowSlot: Send + Sync {
 /// Writes what `changes` set and differs; the names of the fields that were written.
 pub(crate) async fn write<DB: Supported>(
     tx: &mut TransactionRef<'_, DB>,
-    mapping: Mapping<DB>,
-    locking: Locking,
+    target: Target<DB>,
     slot: &mut dyn RowSlot,
     mut changes: Changes,
 ) -> Result<bool, Error> {
-    (mapping.fields.trim)(&mut changes);
-    let written = send(tx, mapping, locking, slot, &changes).await?;
+    (target.mapping.fields.trim)(&mut changes);
+    let written = send(tx, target, slot, &changes).await?;
     Ok(!written.is_empty())
 }
 
-/// The same for changes that are staged; once they are written none is staged any more.
+/// Writes the staged changes that differ; once they are written none is staged any more.
 pub(crate) async fn save<DB: Supported>(
     tx: &mut TransactionRef<'_, DB>,
-    mapping: Mapping<DB>,
-    locking: Locking,
+    target: Target<DB>,
     slot: &mut dyn RowSlot,
     staged: &mut Changes,
 ) -> Result<Vec<&'static str>, Error> {
-    (mapping.fields.trim)(staged);
-    let written = send(tx, mapping, locking, slot, staged).await?;
-    (mapping.fields.clear)(staged);
+    let fields = target.mapping.fields;
+    (fields.trim)(staged);
+    let written = send(tx, target, slot, staged).await?;
+    (fields.clear)(staged);
     Ok(written)
 }
 
 async fn send<DB: Supported>(
     tx: &mut TransactionRef<'_, DB>,
-    mapping: Mapping<DB>,
-    locking: Locking,
+    Target { mapping, locking }: Target<DB>,
     slot: &mut dyn RowSlot,
     changes: &Changes,
 ) -> Result<Vec<&'static str>, Error> {
@@ -73,8 +70,7 @@ async fn send<DB: Supported>(
 /// Reads the row again.
 pub(crate) async fn refresh<DB: Supported>(
     tx: &mut TransactionRef<'_, DB>,
-    mapping: Mapping<DB>,
-    locking: Locking,
+    Target { mapping, locking }: Target<DB>,
     slot: &mut dyn RowSlot,
 ) -> Result<(), Error> {
     let row = slot.get();
@@ -87,8 +83,7 @@ pub(crate) async fn refresh<DB: Supported>(
 /// Deletes the row.
 pub(crate) async fn delete<DB: Supported>(
     tx: &mut TransactionRef<'_, DB>,
-    mapping: Mapping<DB>,
-    locking: Locking,
+    Target { mapping, locking }: Target<DB>,
     row: &Row,
 ) -> Result<(), Error> {
     let mut work = DeleteRow { mapping, row };

@@ -4,13 +4,12 @@ use sqlx::Pool;
 
 use crate::backend::Supported;
 use crate::error::Error;
-use crate::locking::Locking;
-use crate::mapping::Mapping;
+use crate::mapping::{Mapping, Target};
 use crate::outcome::Upserted;
-use crate::schema::KeyPath;
+use crate::schema::RowKey;
 use crate::step::{Session, Updated};
 use crate::transaction::{self, Retry, UnitOfWork};
-use crate::value::{Changes, KeyParts, Row};
+use crate::value::{Changes, Row};
 
 /// Makes changes of a locked row; `None` refuses, and all is rolled back.
 pub(crate) type MakeChanges<'f> = dyn FnMut(&Row) -> Option<Changes> + Send + 'f;
@@ -18,10 +17,9 @@ pub(crate) type MakeChanges<'f> = dyn FnMut(&Row) -> Option<Changes> + Send + 'f
 /// Modifies the row that has this key; without a key nothing is sent. `None` if there is no row, or its changes were refused.
 pub(crate) async fn modify<DB: Supported>(
     pool: &Pool<DB>,
-    mapping: Mapping<DB>,
-    (retry, locking): (Retry, Locking),
-    path: KeyPath,
-    key: Option<KeyParts>,
+    retry: Retry,
+    Target { mapping, locking }: Target<DB>,
+    key: Option<RowKey>,
     changes: Box<MakeChanges<'_>>,
 ) -> Result<Option<Upserted<Row>>, Error> {
     let Some(key) = key else {
@@ -29,7 +27,6 @@ pub(crate) async fn modify<DB: Supported>(
     };
     let mut work = ReadModifyWrite {
         mapping,
-        path,
         key,
         changes,
     };
@@ -49,8 +46,7 @@ enum Modified {
 
 struct ReadModifyWrite<'f, DB: Supported> {
     mapping: Mapping<DB>,
-    path: KeyPath,
-    key: KeyParts,
+    key: RowKey,
     changes: Box<MakeChanges<'f>>,
 }
 
@@ -62,7 +58,7 @@ impl<DB: Supported> UnitOfWork<DB> for ReadModifyWrite<'_, DB> {
     }
 
     async fn once(&mut self, session: &mut Session<'_, DB>) -> Result<Modified, Error> {
-        let Some(row) = session.one(self.path, &self.key).await? else {
+        let Some(row) = session.one(self.key.path, &self.key.parts).await? else {
             return Ok(Modified::NoRow);
         };
         let Some(mut changes) = (self.changes)(&row) else {
@@ -70,7 +66,7 @@ impl<DB: Supported> UnitOfWork<DB> for ReadModifyWrite<'_, DB> {
         };
         (self.mapping.fields.trim)(&mut changes);
         let updated = session.update(&row, &changes).await?;
-        let matched_by = self.path.name(self.mapping.model);
+        let matched_by = self.key.path.name(self.mapping.model);
         Ok(Modified::Row(Updated::or_unchanged(
             updated, row, matched_by,
         )))

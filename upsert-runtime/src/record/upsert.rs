@@ -6,44 +6,39 @@ use tracing::{Instrument, Span};
 
 use crate::backend::Supported;
 use crate::error::Error;
-use crate::locking::Locking;
-use crate::mapping::Mapping;
+use crate::mapping::Target;
 use crate::outcome::{Outcome, Upserted};
 use crate::transaction::{self, Retry, TransactionRef};
-use crate::value::{New, Row};
+use crate::value::Row;
 
-use super::{Chain, Updating};
+use super::Record;
+use super::chain::Chain;
 
-/// Upserts in a transaction of its own.
-pub(crate) async fn run<DB: Supported>(
+/// Upserts in a transaction of its own. The span begins with the call, not with the first poll.
+pub(crate) fn upsert<DB: Supported>(
     pool: &Pool<DB>,
-    mapping: Mapping<DB>,
-    (retry, locking): (Retry, Locking),
-    new: New,
-    updating: Updating<'_>,
-) -> Result<Upserted<Row>, Error> {
+    retry: Retry,
+    Target { mapping, locking }: Target<DB>,
+    record: Record<'_>,
+) -> impl Future<Output = Result<Upserted<Row>, Error>> + Send {
     let span = span(mapping.model.name);
-    let chain = Chain::new(mapping, new, updating, span.clone());
-    traced(span, async {
+    let chain = Chain::new(mapping, record, span.clone());
+    traced(span, async move {
         transaction::run(pool, retry, locking, &mut chain?).await
     })
-    .await
 }
 
-/// Upserts in the caller's transaction.
-pub(crate) async fn run_in<DB: Supported>(
+/// Upserts in the caller's transaction. The span begins with the call, not with the first poll.
+pub(crate) fn upsert_in<DB: Supported>(
     mut tx: TransactionRef<'_, DB>,
-    mapping: Mapping<DB>,
-    locking: Locking,
-    new: New,
-    updating: Updating<'_>,
-) -> Result<Upserted<Row>, Error> {
+    Target { mapping, locking }: Target<DB>,
+    record: Record<'_>,
+) -> impl Future<Output = Result<Upserted<Row>, Error>> + Send {
     let span = span(mapping.model.name);
-    let chain = Chain::new(mapping, new, updating, span.clone());
-    traced(span, async {
+    let chain = Chain::new(mapping, record, span.clone());
+    traced(span, async move {
         transaction::run_in(&mut tx, locking, &mut chain?).await
     })
-    .await
 }
 
 /// A span that tells the outcome: names and numbers only, never a value.

@@ -1,6 +1,6 @@
 //! Deletes a row.
 
-use crate::backend::Supported;
+use crate::backend::{Supported, Wire as _};
 use crate::error::{Error, Operation};
 use crate::value::Row;
 
@@ -11,6 +11,11 @@ impl<DB: Supported> Session<'_, DB> {
     pub(crate) async fn delete(&mut self, row: &Row) -> Result<(), Error> {
         let failed = self.failed(Operation::Delete);
         let delete = Statement::delete(self.mapping, row).map_err(failed)?;
-        self.write(delete, 1).await.map_err(failed)
+        let done = self.execute(delete).await.map_err(failed)?;
+        // A trigger or rule can keep a row without an error.
+        if DB::Driver::affected(&done) == 0 {
+            return Err(failed(sqlx::Error::RowNotFound));
+        }
+        Ok(())
     }
 }

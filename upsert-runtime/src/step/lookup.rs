@@ -83,7 +83,7 @@ impl<DB: Supported> Session<'_, DB> {
         let mapping = self.mapping;
         for (lookup, key) in mapping.model.lookups[lookups].iter().enumerate() {
             if mapping.usable(key, new) {
-                let find = Statement::find_new(mapping, lookup, new, self.locking);
+                let find = Statement::find_new(self.target(), lookup, new);
                 if let Some(row) = self.one_of(KeyPath::Lookup(lookup), find).await? {
                     return Ok(Some(Found { row, lookup }));
                 }
@@ -103,7 +103,7 @@ impl<DB: Supported> Session<'_, DB> {
     ) -> Result<Option<Row>, Error> {
         let looks = if self.may_have_waited() { 2 } else { 1 };
         for _ in 0..looks {
-            let find = Statement::find_key(self.mapping, path, key, self.locking);
+            let find = Statement::find_key(self.target(), path, key);
             if let Some(row) = self.one_of(path, find).await? {
                 return Ok(Some(row));
             }
@@ -181,7 +181,7 @@ impl<DB: Supported> Session<'_, DB> {
         if seen.is_empty() {
             return Ok(Vec::new());
         }
-        let lock = Statement::lock_many(mapping, path, keys, &seen, self.locking)?;
+        let lock = Statement::lock_many(self.target(), path, keys, &seen)?;
         let rows = self.fetch(lock).await?;
         let place = |row: &DB::Row| DB::Driver::number(row, mapping.model.columns.len());
         rows.iter()
@@ -224,7 +224,7 @@ impl<DB: Supported> Session<'_, DB> {
 
     /// The row as it is now: a locked read, since a plain one may see an older snapshot (MySQL at REPEATABLE READ).
     pub(crate) async fn refresh(&mut self, row: &Row) -> Result<Row, Error> {
-        let find = Statement::find_row(self.mapping, row, self.locking);
+        let find = Statement::find_row(self.target(), row);
         let found = self.one_of(KeyPath::Id, find).await?;
         found.ok_or_else(|| self.failed(Operation::Refresh)(sqlx::Error::RowNotFound))
     }

@@ -3,7 +3,7 @@ use sqlx::Database;
 use crate::backend::{Dialect as _, Supported, Wire as _};
 use crate::error::{Error, Operation, Step};
 use crate::locking::Locking;
-use crate::mapping::Mapping;
+use crate::mapping::{Mapping, Target};
 
 use super::Statement;
 
@@ -16,15 +16,20 @@ pub(crate) struct Session<'c, DB: Supported> {
 }
 
 impl<'c, DB: Supported> Session<'c, DB> {
-    pub(crate) fn new(
-        connection: &'c mut DB::Connection,
-        mapping: Mapping<DB>,
-        locking: Locking,
-    ) -> Self {
+    pub(crate) fn new(connection: &'c mut DB::Connection, target: Target<DB>) -> Self {
+        let Target { mapping, locking } = target;
         Self {
             connection,
             mapping,
             locking,
+        }
+    }
+
+    /// What is worked on.
+    pub(crate) fn target(&self) -> Target<DB> {
+        Target {
+            mapping: self.mapping,
+            locking: self.locking,
         }
     }
 

@@ -8,7 +8,7 @@ use sqlx::{Arguments, AssertSqlSafe, SqlSafeStr, SqlStr};
 
 use crate::backend::{Dialect as _, Supported};
 use crate::locking::Locking;
-use crate::mapping::Mapping;
+use crate::mapping::{Mapping, Target};
 use crate::schema::{KeyPath, Sql};
 use crate::value::{Changes, KeyParts, New, Row};
 
@@ -43,19 +43,12 @@ impl<DB: Supported> Statement<DB> {
         }
     }
 
-    /// The same with these values.
+    /// The statement with these values bound in place of those it has.
     pub(crate) fn with(self, arguments: DB::Arguments) -> Self {
         Self { arguments, ..self }
     }
 
-    /// The same, kept prepared.
-    pub(crate) fn kept(self) -> Self {
-        Self {
-            keep_prepared: true,
-            ..self
-        }
-    }
-
+    /// Writes text behind what is there.
     pub(crate) fn push(&mut self, text: &str) {
         self.text.to_mut().push_str(text);
     }
@@ -73,12 +66,14 @@ impl<DB: Supported> Statement<DB> {
         let _ = self.arguments.format_placeholder(self.text.to_mut());
     }
 
+    /// A row's id: its placeholder, bound.
     pub(crate) fn id(&mut self, mapping: Mapping<DB>, row: &Row) -> sqlx::Result<()> {
         mapping.bind_id(row, &mut self.arguments)?;
         self.placeholder();
         Ok(())
     }
 
+    /// The value of a column in creating data: its placeholder, bound.
     pub(crate) fn new_value(
         &mut self,
         mapping: Mapping<DB>,
@@ -90,6 +85,7 @@ impl<DB: Supported> Statement<DB> {
         Ok(())
     }
 
+    /// The value to which updating data set a column, or NULL: its placeholder, bound.
     pub(crate) fn change(
         &mut self,
         mapping: Mapping<DB>,
@@ -108,7 +104,7 @@ impl<DB: Supported> Statement<DB> {
             self.push(if part > 0 { " AND " } else { "" });
             self.push(names[column]);
             self.push(" = ");
-            mapping.bind_part(key, part, column, &mut self.arguments)?;
+            mapping.bind_part(key.get(part), column, &mut self.arguments)?;
             self.placeholder();
         }
         Ok(())
@@ -133,8 +129,7 @@ impl<DB: Supported> Statement<DB> {
             KeyPath::Id => sql.by_id,
             KeyPath::Lookup(lookup) => sql.find[lookup],
         });
-        let lock = DB::Driver::lock_clause(locking);
-        if !lock.is_empty() {
+        if let Some(lock) = DB::Driver::lock_clause(locking) {
             this.push(lock);
         }
         this
@@ -142,24 +137,22 @@ impl<DB: Supported> Statement<DB> {
 
     /// Finds and locks the row with this key.
     pub(crate) fn find_key(
-        mapping: Mapping<DB>,
+        Target { mapping, locking }: Target<DB>,
         path: KeyPath,
         key: &KeyParts,
-        locking: Locking,
     ) -> sqlx::Result<Self> {
         let mut this = Self::find(mapping, path, locking);
         for (part, &column) in path.columns(mapping.model).iter().enumerate() {
-            mapping.bind_part(key, part, column, &mut this.arguments)?;
+            mapping.bind_part(key.get(part), column, &mut this.arguments)?;
         }
         Ok(this)
     }
 
     /// Finds and locks the row of creating data by one look-up.
     pub(crate) fn find_new(
-        mapping: Mapping<DB>,
+        Target { mapping, locking }: Target<DB>,
         lookup: usize,
         new: &New,
-        locking: Locking,
     ) -> sqlx::Result<Self> {
         let mut this = Self::find(mapping, KeyPath::Lookup(lookup), locking);
         this.bind_new(mapping, new, mapping.model.lookups[lookup].columns)?;
@@ -168,9 +161,8 @@ impl<DB: Supported> Statement<DB> {
 
     /// Finds and locks a row that is known.
     pub(crate) fn find_row(
-        mapping: Mapping<DB>,
+        Target { mapping, locking }: Target<DB>,
         row: &Row,
-        locking: Locking,
     ) -> sqlx::Result<Self> {
         let mut this = Self::find(mapping, KeyPath::Id, locking);
         mapping.bind_id(row, &mut this.arguments)?;
@@ -217,11 +209,10 @@ impl<DB: Supported> Statement<DB> {
     /// The last column is the place of the key that a row has now, NULL if it has none of them: what is equal, the database
     /// says.
     pub(crate) fn lock_many(
-        mapping: Mapping<DB>,
+        Target { mapping, locking }: Target<DB>,
         path: KeyPath,
         keys: &[KeyParts],
         rows: &[Row],
-        locking: Locking,
     ) -> sqlx::Result<Self> {
         let Sql {
             select,
@@ -241,7 +232,7 @@ impl<DB: Supported> Statement<DB> {
             this.separate(place);
             this.id(mapping, row)?;
         }
-        let lock = DB::Driver::lock_clause(locking);
+        let lock = DB::Driver::lock_clause(locking).unwrap_or_default();
         this.push(&format!(") ORDER BY {id}{lock}"));
         Ok(this)
     }

@@ -4,14 +4,16 @@
 //! and `commit()` says `Ok`.
 
 use crate::backend::{Dialect as _, Supported};
-use crate::error::{Error, Operation, Step, check_support};
+use crate::error::{Error, Operation, Step};
 use crate::locking::{Locking, Wait};
+use crate::mapping::Target;
 use crate::step::{Session, Statement};
 
-use super::guard::probe;
+use super::guard::ensure_open;
 use super::limit::Limit;
 use super::reference::TransactionRef;
-use super::unit_of_work::{Lost, UnitOfWork};
+use super::support::check_support;
+use super::unit_of_work::{LostStatements, UnitOfWork};
 
 /// The statements of a savepoint.
 struct Savepoint {
@@ -46,34 +48,35 @@ pub(crate) async fn run_in<DB: Supported, W: UnitOfWork<DB>>(
 ) -> Result<W::Output, Error> {
     let model = work.mapping().model.name;
     check_support::<DB>(locking, model)?;
-    let at = Step::new(Some(model), Operation::Savepoint);
-    tx.enter(at)?;
+    tx.enter(Step::new(Some(model), Operation::Savepoint))?;
     let wait = locking.wait.or_else(|| tx.wait());
-    let result = limited(tx.connection, locking, wait, work, at)
+    // The limit of the transaction is in force already.
+    let new_limit = locking.wait;
+    let locking = Locking { wait, ..locking };
+    let result = limited(tx.connection, new_limit, locking, work)
         .await
         .map_err(|error| error.under::<DB>(wait));
     tx.leave(&result);
     result
 }
 
-/// Does the work under the limit of the call, or that of the transaction, which is in force already.
+/// Does `work` under the limit of the call, if it has one of its own.
 async fn limited<DB: Supported, W: UnitOfWork<DB>>(
     connection: &mut DB::Connection,
+    new_limit: Option<Wait>,
     locking: Locking,
-    wait: Option<Wait>,
     work: &mut W,
-    at: Step,
 ) -> Result<W::Output, Error> {
+    let mapping = work.mapping();
+    let at = Step::new(Some(mapping.model.name), Operation::Savepoint);
     let failed = |source| Error::of::<DB>(at, source);
-    let limit = Limit::<DB>::set(connection, locking.wait)
+    let limit = Limit::<DB>::set(connection, new_limit)
         .await
         .map_err(failed)?;
-    let locking = Locking { wait, ..locking };
-    let mut session = Session::new(limit.connection, work.mapping(), locking);
-    let lost = |source| Error::TransactionLost { at, source };
-    let result = match probe::<DB>(session.connection).await {
+    let mut session = Session::new(limit.connection, Target { mapping, locking });
+    let result = match ensure_open::<DB>(session.connection).await {
         Ok(()) => in_savepoint(&mut session, work, &Savepoint::call::<DB>()).await,
-        Err(source) => Err(lost(source)),
+        Err(source) => Err(Error::TransactionLost { at, source }),
     };
     match (limit.put_back().await, result) {
         (Err(source), Ok(_)) => Err(failed(source)),
@@ -97,7 +100,7 @@ async fn in_savepoint<DB: Supported, W: UnitOfWork<DB>>(
     let at = session.at(Operation::Savepoint);
     let failed = session.failed(Operation::Savepoint);
     let gone = |source| Error::TransactionLost { at, source };
-    let mut lost = Lost::new();
+    let mut lost = LostStatements::new();
     let mut attempt = 1;
     session.run(savepoint.set).await.map_err(failed)?;
     loop {

@@ -118,7 +118,7 @@ impl<DB: Supported> Transaction<DB> {
             return Err(Error::TransactionLost { at, source: None });
         }
         self.state.in_flight = true;
-        let checked = match probe::<DB>(&mut self.connection).await {
+        let checked = match ensure_open::<DB>(&mut self.connection).await {
             Ok(()) => self.check().await.map_err(Some),
             probed => probed,
         };
@@ -205,9 +205,9 @@ impl<DB: Supported> Transaction<DB> {
 /// Rolls back, nested `begin()`s of the user's included.
 async fn roll_back_all<DB: Supported>(connection: &mut DB::Connection) -> sqlx::Result<()> {
     while DB::TransactionManager::get_transaction_depth(connection) > 0 {
-        if let Some(probe) = DB::Driver::CAPABILITIES.probe {
+        if let Some(begin) = DB::Driver::CAPABILITIES.begin_if_none {
             // Refused, unless there is nothing to roll back: then it makes something.
-            let _ = DB::Driver::run(connection, probe).await;
+            let _ = DB::Driver::run(connection, begin).await;
         }
         DB::TransactionManager::rollback(connection).await?;
     }
@@ -215,13 +215,13 @@ async fn roll_back_all<DB: Supported>(connection: &mut DB::Connection) -> sqlx::
 }
 
 /// Makes sure that a transaction is open, on a database whose other statements do not tell.
-pub(super) async fn probe<DB: Supported>(
+pub(super) async fn ensure_open<DB: Supported>(
     connection: &mut DB::Connection,
 ) -> Result<(), Option<sqlx::Error>> {
-    let Some(probe) = DB::Driver::CAPABILITIES.probe else {
+    let Some(begin) = DB::Driver::CAPABILITIES.begin_if_none else {
         return Ok(());
     };
-    if DB::Driver::run(connection, probe).await.is_err() {
+    if DB::Driver::run(connection, begin).await.is_err() {
         return Ok(());
     }
     // It began a transaction, so there was none.

@@ -6,13 +6,15 @@ use sqlx::Pool;
 use sqlx_core::rt;
 
 use crate::backend::{Dialect as _, Supported};
-use crate::error::{Error, Operation, check_support};
+use crate::error::{Error, Operation};
 use crate::locking::Locking;
+use crate::mapping::Target;
 use crate::step::Session;
 
 use super::guard::{Transaction, deadline};
 use super::retry::Retry;
-use super::unit_of_work::{Lost, UnitOfWork};
+use super::support::check_support;
+use super::unit_of_work::{LostStatements, UnitOfWork};
 
 /// Does `work` in a transaction of its own.
 ///
@@ -28,7 +30,7 @@ pub(crate) async fn run<DB: Supported, W: UnitOfWork<DB>>(
     let started = Instant::now();
     let mut attempt = 1;
     let mut races = 0;
-    let mut lost = Lost::new();
+    let mut lost = LostStatements::new();
     loop {
         work.began(attempt);
         let deadline = deadline(started, retry.limit());
@@ -70,7 +72,8 @@ async fn in_transaction<DB: Supported, W: UnitOfWork<DB>>(
     let mapping = work.mapping();
     let model = Some(mapping.model.name);
     let mut tx = Transaction::begin(pool, model, locking.wait).await?;
-    match once(&mut Session::new(tx.in_flight(), mapping, locking), work).await {
+    let target = Target { mapping, locking };
+    match once(&mut Session::new(tx.in_flight(), target), work).await {
         Ok(output) if W::stays(&output) => {
             tx.finish(model, deadline).await?;
             Ok(output)

@@ -11,7 +11,7 @@ use super::guard::State;
 /// The transaction behind an [`InTransaction`](crate::InTransaction), lent for a call.
 pub struct TransactionRef<'t, DB: Supported> {
     pub(crate) connection: &'t mut DB::Connection,
-    /// Of a transaction of ours.
+    /// The state of a transaction that `begin` made; `None` for one of sqlx's own.
     state: Option<&'t mut State<DB>>,
 }
 

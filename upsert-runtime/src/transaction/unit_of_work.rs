@@ -39,11 +39,11 @@ pub(crate) trait UnitOfWork<DB: Supported>: Send {
 /// sqlx 0.9.0 asks the server for a type that a connection meets for the first time, an enum for example, and that question makes
 /// the server forget the statement of which it came, unless it is kept prepared. The next time the type is known.
 /// <https://github.com/transact-rs/sqlx/issues/4305>
-pub(crate) struct Lost {
+pub(crate) struct LostStatements {
     left: u32,
 }
 
-impl Lost {
+impl LostStatements {
     pub(crate) fn new() -> Self {
         // A few types, on each of a pool's connections.
         Self { left: 64 }

@@ -23,7 +23,7 @@ impl<'s, DB: Supported> Candidates<'s, DB> {
         }
     }
 
-    /// The same, lent on.
+    /// Lends the candidates on.
     pub(crate) fn reborrow(&mut self) -> Candidates<'_, DB> {
         Candidates::new(self.mapping, self.scope.as_deref_mut())
     }

@@ -1,4 +1,4 @@
-//! A chunk of an import, as work in one transaction: find by all look-ups, compare, lock what must change, write it.
+//! A chunk of an import, as a unit of work: find by all look-ups, compare, lock what must change, write it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -21,7 +21,7 @@ pub(crate) struct Member {
 }
 
 /// What must be written in one transaction: a record, or a connected component of them, whose keys depend on each other.
-pub(crate) struct Unit {
+pub(crate) struct Group {
     pub(crate) members: Vec<Member>,
     /// Rows that no record is, and whose keys these records need.
     pub(crate) given_away: Vec<u32>,
@@ -40,14 +40,14 @@ pub(crate) struct Manner {
     pub(crate) one_by_one: bool,
 }
 
-/// Units, as work.
+/// A chunk of groups, as a unit of work.
 pub(crate) struct Chunk<'i, DB: Supported> {
     pub(crate) mapping: Mapping<DB>,
     pub(crate) map: &'i mut IdentityMap,
     pub(crate) plan: &'i Plan,
     /// The columns that are compared by a collation key.
     pub(crate) collated: &'i [usize],
-    pub(crate) units: &'i [Unit],
+    pub(crate) groups: &'i [Group],
     /// Which rows give their keys away.
     pub(crate) candidates: Candidates<'i, DB>,
     pub(crate) manner: Manner,
@@ -140,16 +140,16 @@ pub(crate) fn moved<DB: Supported>(mapping: Mapping<DB>) -> Error {
 pub(super) type RowsByNumber = HashMap<u32, Row>;
 
 impl<'i, DB: Supported> Chunk<'i, DB> {
-    /// The records of all units.
+    /// The records of all groups.
     pub(super) fn members(&self) -> impl Iterator<Item = &'i Member> + use<'i, DB> {
-        self.units.iter().flat_map(|unit| &unit.members)
+        self.groups.iter().flat_map(|group| &group.members)
     }
 
     /// The rows that give their keys away.
     pub(super) fn given_away(&self) -> impl Iterator<Item = u32> + use<'i, DB> {
-        self.units
+        self.groups
             .iter()
-            .flat_map(|unit| unit.given_away.iter().copied())
+            .flat_map(|group| group.given_away.iter().copied())
     }
 
     /// The rows that the chunk's records find, `None` if they are not as the plan has them.
@@ -165,11 +165,7 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
                 values,
             })
             .collect();
-        let lock = if self.sees_winner {
-            DB::Driver::lock_clause(session.locking)
-        } else {
-            ""
-        };
+        let lock = DB::Driver::lock_clause(session.locking).filter(|_| self.sees_winner);
         let found = KeyReader::new(session, &mut self.map.keys, self.collated)
             .find(&records, lock)
             .await?;

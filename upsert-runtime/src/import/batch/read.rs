@@ -124,11 +124,11 @@ impl<'a, 'c, DB: Supported> KeyReader<'a, 'c, DB> {
         Self { session, numbering }
     }
 
-    /// The rows that have a key of these records, by any look-up. `lock` is what each SELECT ends with, most often nothing.
+    /// The rows that have a key of these records, by any look-up. They are locked where `lock` says how.
     pub(crate) async fn find(
         &mut self,
         records: &[Keyed<'_>],
-        lock: &str,
+        lock: Option<&str>,
     ) -> Result<FoundMany, Error> {
         let mapping = self.session.mapping;
         let failed = self.session.failed(Operation::LookUpMany);
@@ -198,7 +198,7 @@ impl<'a, 'c, DB: Supported> KeyReader<'a, 'c, DB> {
         values.map_err(self.session.failed(Operation::LookUpMany))
     }
 
-    /// The same where the database must be asked for collation keys.
+    /// The numbers of these records' keys where the database must be asked for collation keys.
     async fn collated_values(&mut self, records: &[&New]) -> sqlx::Result<Vec<Vec<u32>>> {
         let (mapping, collated) = (self.session.mapping, self.numbering.collated);
         let mut values = vec![Vec::new(); records.len()];

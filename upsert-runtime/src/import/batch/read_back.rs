@@ -87,7 +87,7 @@ impl<DB: Supported> Chunk<'_, DB> {
             })
             .collect();
         let mut reader = KeyReader::new(session, keys, self.collated);
-        let found = reader.find(&records, "").await?;
+        let found = reader.find(&records, None).await?;
         for read in found.rows {
             let mut records = (0..lookups).filter_map(|lookup| {
                 let key = self.map.keys.usable(lookup, &read.values);

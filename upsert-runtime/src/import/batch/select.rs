@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::backend::dialect::RowList;
 use crate::backend::{Dialect as _, Supported};
 use crate::locking::Locking;
 use crate::mapping::Mapping;
@@ -38,7 +39,7 @@ impl<DB: Supported> Statement<DB> {
         mapping: Mapping<DB>,
         records: &[Vec<&New>],
         collated: &[usize],
-        lock: &str,
+        lock: Option<&str>,
     ) -> sqlx::Result<Option<Self>> {
         let Sql { from, names, .. } = mapping.sql();
         let id = names[mapping.model.id];
@@ -50,20 +51,18 @@ impl<DB: Supported> Statement<DB> {
                 continue;
             }
             // A lock is one SELECT's own only in parentheses, which SQLite does not take.
-            let (open, close) = if lock.is_empty() {
-                ("", "")
-            } else {
-                ("(", ")")
-            };
-            this.push(&format!(
-                "{union}{open}SELECT {id} AS upsert_id{from} WHERE "
-            ));
+            this.push(union);
             union = " UNION ";
+            this.push(lock.map_or("", |_| "("));
+            this.push(&format!("SELECT {id} AS upsert_id{from} WHERE "));
             this.key_in(mapping, lookup.columns, records)?;
-            this.push(lock);
-            this.push(close);
+            if let Some(lock) = lock {
+                this.push(lock);
+                this.push(")");
+            }
         }
-        this.push(&format!(") upsert_found ON {id} = upsert_id{lock}"));
+        this.push(&format!(") upsert_found ON {id} = upsert_id"));
+        this.push(lock.unwrap_or_default());
         Ok((!union.is_empty()).then_some(this))
     }
 
@@ -82,7 +81,7 @@ impl<DB: Supported> Statement<DB> {
             (true, true) => format!("{list} = ANY("),
             (true, false) => format!("({list}) IN (SELECT * FROM unnest("),
             (false, true) => format!("{list} IN ("),
-            (false, false) => format!("({list}) IN ({}", DB::Driver::VALUES),
+            (false, false) => format!("({list}) IN ({}", DB::Driver::ROWS.unwrap_or_default()),
         });
         if DB::Driver::CAPABILITIES.arrays {
             self.new_arrays(mapping, columns, records)?;
@@ -125,7 +124,7 @@ impl<DB: Supported> Statement<DB> {
     ) -> sqlx::Result<Self> {
         let Sql { from, names, .. } = mapping.sql();
         let mut this = Self::planned("SELECT upsert_n".to_owned());
-        // What gives the values the columns' own collations.
+        // The values get the collations of the columns that stand in their places here.
         let mut typed = "SELECT 0 AS upsert_n".to_owned();
         for (place, &column) in collated.iter().enumerate() {
             let value = format!("upsert_k{place}");
@@ -136,9 +135,13 @@ impl<DB: Supported> Statement<DB> {
             let _ = write!(typed, ", {} AS {value}", names[column]);
         }
         let _ = write!(typed, "{from} WHERE FALSE");
-        let (before, between, after) = DB::Driver::row_list();
+        let RowList {
+            before,
+            between,
+            after,
+        } = DB::Driver::row_list(&typed);
         this.push(" FROM (");
-        this.push(&before.replace("{typed}", &typed));
+        this.push(&before);
         for (row, new) in records.iter().enumerate() {
             this.push(if row > 0 { between } else { "" });
             this.push(&row.to_string());
@@ -147,7 +150,7 @@ impl<DB: Supported> Statement<DB> {
                 this.new_value(mapping, new, column)?;
             }
         }
-        this.push(after);
+        this.push(after.unwrap_or_default());
         this.push(") upsert_values");
         Ok(this)
     }
@@ -171,8 +174,8 @@ impl<DB: Supported> Statement<DB> {
         let mut this = Self::select(mapping, collated);
         this.push(" WHERE ");
         this.id_in(mapping, rows)?;
-        let lock = DB::Driver::lock_clause(locking);
-        this.push(&format!(" ORDER BY {id}{lock}"));
+        this.push(&format!(" ORDER BY {id}"));
+        this.push(DB::Driver::lock_clause(locking).unwrap_or_default());
         Ok(this)
     }
 

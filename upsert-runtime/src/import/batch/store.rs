@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::backend::dialect::RowList;
 use crate::backend::{Codec as _, Dialect as _, Supported};
 use crate::mapping::Mapping;
 use crate::schema::Sql;
@@ -79,7 +80,7 @@ impl<DB: Supported> Statement<DB> {
         let created = mapping.model.created;
         if mapping.uses_arrays() {
             let text = format!("{insert} SELECT *{insert_touch} FROM unnest(");
-            let mut this = Self::planned(text).kept();
+            let mut this = Self::new(text);
             this.new_arrays(mapping, created, records)?;
             this.push(")");
             return Ok(this);
@@ -170,9 +171,12 @@ impl<DB: Supported> Statement<DB> {
         columns: &[SetColumn],
     ) -> sqlx::Result<Self> {
         let id = mapping.model.id;
-        let (before, between, after) = DB::Driver::row_list();
-        let typed = types_of_rows(mapping, columns);
-        let mut this = Self::planned(before.replace("{typed}", &typed));
+        let RowList {
+            before,
+            between,
+            after,
+        } = DB::Driver::row_list(&types_of_rows(mapping, columns));
+        let mut this = Self::planned(before);
         for (row, update) in updates.iter().enumerate() {
             this.push(if row > 0 { between } else { "" });
             this.id(mapping, &update.row)?;
@@ -187,7 +191,7 @@ impl<DB: Supported> Statement<DB> {
                 this.say_type(mapping, column);
             }
         }
-        this.push(after);
+        this.push(after.unwrap_or_default());
         Ok(this)
     }
 

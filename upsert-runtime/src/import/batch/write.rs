@@ -90,8 +90,8 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
     /// Compares the records with their rows, which are taken out of `rows`.
     fn sort(&self, rows: &mut RowsByNumber) -> Sorted<'i> {
         let mut sorted = Sorted::default();
-        let to_write = self.units.iter().filter(|unit| !unit.is_witness);
-        for member in to_write.flat_map(|unit| &unit.members) {
+        let to_write = self.groups.iter().filter(|group| !group.is_witness);
+        for member in to_write.flat_map(|group| &group.members) {
             match self.plan.decisions[member.record as usize] {
                 Decision::Row { row, lookup } => {
                     let Some(stored) = rows.remove(&row) else {

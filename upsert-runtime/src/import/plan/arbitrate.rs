@@ -47,7 +47,7 @@ impl Draft<'_> {
         }
         for (record, lookup) in failed {
             // The first key that is lost is the one that is told.
-            if self.decisions[record as usize].is_some_and(Decision::is_settled) {
+            if self.decisions[record as usize].is_some_and(Decision::is_to_write) {
                 let lookup = small(lookup);
                 self.decide(record, Decision::Conflict { lookup });
             }

@@ -27,7 +27,7 @@ pub(crate) enum Decision {
 
 impl Decision {
     /// Whether the record is to be written.
-    pub(crate) fn is_settled(self) -> bool {
+    pub(crate) fn is_to_write(self) -> bool {
         matches!(self, Self::Row { .. } | Self::Create)
     }
 }
@@ -115,7 +115,7 @@ impl<'p> Draft<'p> {
     /// Whether a record is still to be written.
     pub(super) fn is_to_do(&self, record: u32) -> bool {
         self.state(record) == RecordState::Open
-            && self.decisions[record as usize].is_some_and(Decision::is_settled)
+            && self.decisions[record as usize].is_some_and(Decision::is_to_write)
     }
 
     /// The indexes of all records.

@@ -1,11 +1,11 @@
-//! Units that are written at once, and how they are bisected until it is known which record is at fault.
+//! Groups that are written at once, and how they are bisected until it is known which record is at fault.
 
 use crate::backend::{Dialect as _, Supported};
-use crate::import::batch::Unit;
+use crate::import::batch::Group;
 
-/// Units that are written at once.
+/// Groups that are written at once.
 pub(super) struct Bisection {
-    pub(super) units: Vec<Unit>,
+    pub(super) groups: Vec<Group>,
     /// How many times a refusal by a unique index may be a lost race.
     pub(super) patience: u32,
     /// Whether each statement writes one row.
@@ -13,10 +13,10 @@ pub(super) struct Bisection {
 }
 
 impl Bisection {
-    /// Units of which none is suspected.
-    pub(super) fn new<DB: Supported>(units: Vec<Unit>) -> Self {
+    /// Groups of which none is suspected.
+    pub(super) fn new<DB: Supported>(groups: Vec<Group>) -> Self {
         Self {
-            units,
+            groups,
             patience: Self::patience::<DB>(),
             row_by_row: false,
         }
@@ -29,30 +29,30 @@ impl Bisection {
 
     /// Whether nothing is written.
     pub(super) fn is_witness(&self) -> bool {
-        matches!(&self.units[..], [unit] if unit.is_witness)
+        matches!(&self.groups[..], [group] if group.is_witness)
     }
 
     /// Whether an error tells which record is at fault.
     pub(super) fn is_narrow(&self) -> bool {
-        matches!(&self.units[..], [unit] if unit.members.len() == 1 || self.row_by_row)
+        matches!(&self.groups[..], [group] if group.members.len() == 1 || self.row_by_row)
     }
 
-    /// The same in two halves, the first one last; a single unit row by row.
+    /// The groups in two halves, of which the first one comes last; a single group is written row by row.
     pub(super) fn narrowed<DB: Supported>(mut self) -> Vec<Self> {
-        if self.units.len() == 1 {
+        if self.groups.len() == 1 {
             self.row_by_row = true;
             return vec![self];
         }
-        let rest = self.units.split_off(self.units.len() / 2);
-        let halves = [rest, self.units].into_iter();
+        let rest = self.groups.split_off(self.groups.len() / 2);
+        let halves = [rest, self.groups].into_iter();
         halves
-            .map(|units| Self {
-                patience: if units.len() == 1 {
+            .map(|groups| Self {
+                patience: if groups.len() == 1 {
                     Self::patience::<DB>()
                 } else {
                     0
                 },
-                units,
+                groups,
                 row_by_row: false,
             })
             .collect()
@@ -60,10 +60,10 @@ impl Bisection {
 
     /// Takes the record at fault out: the culprit, else the first. Gives its number.
     pub(super) fn take_out(&mut self, culprit: Option<u32>) -> Option<u32> {
-        let unit = self.units.first_mut()?;
-        let first = unit.members.first().map(|member| member.record);
+        let group = self.groups.first_mut()?;
+        let first = group.members.first().map(|member| member.record);
         let record = culprit.or(first)?;
-        unit.members.retain(|member| member.record != record);
+        group.members.retain(|member| member.record != record);
         Some(record)
     }
 }

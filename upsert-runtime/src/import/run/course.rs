@@ -11,7 +11,7 @@ use crate::mapping::Mapping;
 
 use super::first_pass::FirstPass;
 use super::ledger::{Ledger, Wishes};
-use super::missing::Guard;
+use super::missing::ShareLimit;
 use super::place::Place;
 use super::second_pass::SecondPass;
 use super::table::Table;
@@ -108,12 +108,12 @@ impl<'t, DB: Supported> Course<'t, DB> {
         self.ledger.miss(plan.missing.len() as u64);
         let delete_missing = rules.delete_missing;
         if delete_missing {
-            let guard = Guard {
+            let limit = ShareLimit {
                 candidates,
                 max_share,
             };
             let model = self.table.mapping.model.name;
-            guard.check(&mut self.table.map, &plan, model)?;
+            limit.check(&mut self.table.map, &plan, model)?;
         }
         let (table, ledger) = (&mut self.table, &mut self.ledger);
         let second_pass = SecondPass::new(table, ledger, learned, (rules, plan), chunk_size);

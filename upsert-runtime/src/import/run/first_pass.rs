@@ -131,7 +131,7 @@ impl<'p, 't, DB: Supported> FirstPass<'p, 't, DB> {
     }
 }
 
-/// Records to be looked up, as work.
+/// The look-up of records, as a unit of work.
 struct LookUp<'i, DB: Supported> {
     mapping: Mapping<DB>,
     map: &'i mut IdentityMap,
@@ -163,7 +163,7 @@ impl<DB: Supported> UnitOfWork<DB> for LookUp<'_, DB> {
         let records = records.into_iter().zip(&values);
         let records: Vec<Keyed<'_>> = records.map(|(new, values)| Keyed { new, values }).collect();
         let found = KeyReader::new(session, &mut self.map.keys, self.collated)
-            .find(&records, "")
+            .find(&records, None)
             .await?;
         for read in found.rows {
             self.map.see(&read.id, &read.values);

@@ -15,14 +15,14 @@ use super::ledger::Ledger;
 use super::table::Table;
 
 /// Guards against an import that would delete too much.
-pub(super) struct Guard {
+pub(super) struct ShareLimit {
     /// How many rows could be missing.
     pub(super) candidates: u64,
     /// The largest share of them that may be.
     pub(super) max_share: f64,
 }
 
-impl Guard {
+impl ShareLimit {
     /// Refuses a plan by which too much is missing. Rows that it lets stay are no candidates any more: no later plan deletes
     /// what was not guarded.
     pub(super) fn check(
@@ -160,7 +160,7 @@ impl<DB: Supported> Table<'_, DB> {
     }
 }
 
-/// A page of the table, as work.
+/// The reading of a page of the table, as a unit of work.
 struct Page<'i, DB: Supported> {
     mapping: Mapping<DB>,
     keys: &'i mut Keys,
@@ -182,7 +182,7 @@ impl<DB: Supported> UnitOfWork<DB> for Page<'_, DB> {
     }
 }
 
-/// The deletion of rows, as work.
+/// The deletion of rows, as a unit of work.
 struct Deletion<'i, DB: Supported> {
     mapping: Mapping<DB>,
     map: &'i mut IdentityMap,

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::mem;
 
-use crate::import::batch::{Member, Unit};
+use crate::import::batch::{Group, Member};
 use crate::import::plan::Components;
 
-/// What is to be written: units that are complete, and records that wait for others.
+/// What is to be written: groups that are complete, and records that wait for others.
 #[derive(Default)]
 pub(super) struct Queue {
-    ready: Vec<Unit>,
+    ready: Vec<Group>,
     /// Records of components that are not complete, by the component.
     waiting: HashMap<u32, Vec<Member>>,
 }
@@ -18,7 +18,7 @@ impl Queue {
     /// Adds a record. One that stands alone is ready; one of a component is when the component is complete.
     pub(super) fn add(&mut self, member: Member, components: &Components) {
         let Some((component, size)) = components.find(member.record) else {
-            self.ready.push(Unit {
+            self.ready.push(Group {
                 members: vec![member],
                 given_away: Vec::new(),
                 is_witness: false,
@@ -30,7 +30,7 @@ impl Queue {
         if members.len() == size
             && let Some(members) = self.waiting.remove(&component)
         {
-            self.ready.push(Unit {
+            self.ready.push(Group {
                 members,
                 given_away: components.given_away(component).to_vec(),
                 is_witness: false,
@@ -40,7 +40,7 @@ impl Queue {
 
     /// Adds a record that is not written, but whose rows are to be locked.
     pub(super) fn add_witness(&mut self, member: Member) {
-        self.ready.push(Unit {
+        self.ready.push(Group {
             members: vec![member],
             given_away: Vec::new(),
             is_witness: true,
@@ -49,7 +49,7 @@ impl Queue {
 
     /// How many records are ready.
     pub(super) fn ready_records(&self) -> usize {
-        self.ready.iter().map(|unit| unit.members.len()).sum()
+        self.ready.iter().map(|group| group.members.len()).sum()
     }
 
     /// Whether nothing is ready.
@@ -63,17 +63,17 @@ impl Queue {
     }
 
     /// Takes what is ready.
-    pub(super) fn take_ready(&mut self) -> Vec<Unit> {
+    pub(super) fn take_ready(&mut self) -> Vec<Group> {
         mem::take(&mut self.ready)
     }
 
-    /// Takes units back that were not written. Witnesses are ready again; the other records are given in their order, with
+    /// Takes groups back that were not written. Witnesses are ready again; the other records are given in their order, with
     /// those that waited, since a new plan may join them otherwise.
-    pub(super) fn take_back(&mut self, units: impl Iterator<Item = Unit>) -> Vec<Member> {
+    pub(super) fn take_back(&mut self, groups: impl Iterator<Item = Group>) -> Vec<Member> {
         let waiting = mem::take(&mut self.waiting);
-        let (witnesses, units): (Vec<_>, Vec<_>) = units.partition(|unit| unit.is_witness);
+        let (witnesses, groups): (Vec<_>, Vec<_>) = groups.partition(|group| group.is_witness);
         self.ready.extend(witnesses);
-        let members = units.into_iter().flat_map(|unit| unit.members);
+        let members = groups.into_iter().flat_map(|group| group.members);
         let mut members: Vec<_> = members.chain(waiting.into_values().flatten()).collect();
         members.sort_by_key(|member| member.record);
         members

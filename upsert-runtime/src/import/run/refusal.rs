@@ -27,7 +27,7 @@ pub(super) fn refusal<DB: Supported>(
         Decision::Row { .. } | Decision::Create | Decision::Superseded => return None,
         Decision::NoKey => match mapping.check_usable(new) {
             Err(error) => error,
-            // A key that Rust takes for one and the plan does not: none is made.
+            // The plan knows no key where `check_usable` finds one: that cannot be, and is told as a conflict.
             Ok(()) => conflict(0),
         },
         Decision::Identity {

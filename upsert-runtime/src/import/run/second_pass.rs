@@ -106,7 +106,7 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
             return self.ledger.fail(record, error);
         }
         let decision = self.plan.decisions[record as usize];
-        if decision.is_settled() {
+        if decision.is_to_write() {
             self.queue.add(member, &self.plan.components);
             return Ok(());
         }
@@ -168,7 +168,7 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
             map: &mut table.map,
             plan: &self.plan,
             collated: &table.collated,
-            units: &batch.units,
+            groups: &batch.groups,
             candidates: table.candidates.reborrow(),
             manner: Manner {
                 locks_all: table.place.is_one_transaction(),
@@ -183,14 +183,14 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
         (result, chunk.culprit)
     }
 
-    /// Tells the record of a single unit that is at fault. Gives what is left of a component.
+    /// Tells the record of a single group that is at fault. Gives what is left of a component.
     fn fail_one(
         &mut self,
         mut batch: Bisection,
         culprit: Option<u32>,
         error: Error,
     ) -> Result<Option<Bisection>, Error> {
-        let is_component = batch.units.iter().any(|unit| unit.members.len() > 1);
+        let is_component = batch.groups.iter().any(|group| group.members.len() > 1);
         if let Some(record) = batch.take_out(culprit) {
             self.table.map.set_record(record, RecordState::Failed);
             self.ledger.fail(record, error)?;
@@ -245,8 +245,8 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
     /// Makes the plan again and puts what is not written yet in its place in it.
     fn plan_again(&mut self, batches: Vec<Bisection>) -> Result<(), Error> {
         self.plan = Plan::new(&mut self.table.map, &self.rules);
-        let units = batches.into_iter().flat_map(|batch| batch.units);
-        for member in self.queue.take_back(units) {
+        let groups = batches.into_iter().flat_map(|batch| batch.groups);
+        for member in self.queue.take_back(groups) {
             self.route(member)?;
         }
         Ok(())

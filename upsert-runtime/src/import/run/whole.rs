@@ -14,7 +14,7 @@ use super::course::{Course, Halt};
 use super::place::Place;
 use super::stopped;
 
-/// A whole import, as work in one transaction.
+/// A whole import, as a unit of work in one transaction.
 pub(super) struct Whole<'f, DB: Supported> {
     mapping: Mapping<DB>,
     source: Source<'f>,

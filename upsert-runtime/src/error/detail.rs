@@ -1,0 +1,59 @@
+//! The words of an error that come from the driver, without a record's values.
+
+use std::fmt::{self, Display, Formatter};
+
+use sqlx::error::UnexpectedNullError;
+
+use crate::backend::codec::Mismatch;
+use crate::backend::{Classify as _, Dialect as _, Supported};
+
+use super::Operation;
+
+/// What the driver says, as far as it cannot quote a record's values.
+pub(super) fn detail<DB: Supported>(operation: Operation, error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Database(error) => {
+            let code = error.code().unwrap_or_default();
+            if DB::Driver::is_safe_to_show(&**error) {
+                format!("{} ({code})", error.message())
+            } else {
+                format!("{} refused it ({code})", DB::Driver::CAPABILITIES.title)
+            }
+        }
+        sqlx::Error::ColumnDecode { index, source } => {
+            if let Some(mismatch) = source.downcast_ref::<Mismatch>() {
+                format!("column `{index}`: {mismatch}")
+            } else if source.is::<UnexpectedNullError>() {
+                format!("column `{index}` is NULL; a field for it is an `Option`")
+            } else {
+                format!("column `{index}` holds what its field's type cannot")
+            }
+        }
+        sqlx::Error::Encode(_) => "a value cannot be encoded".to_owned(),
+        sqlx::Error::RowNotFound if operation == Operation::Refresh => {
+            "the row is there no more; a statement of this transaction has deleted it".to_owned()
+        }
+        sqlx::Error::RowNotFound => {
+            "the database stored no row (a trigger or rule may have kept it from doing so)"
+                .to_owned()
+        }
+        sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::BeginFailed
+        | sqlx::Error::InvalidSavePointStatement
+        | sqlx::Error::Protocol(_) => error.to_string(),
+        _ => "the driver failed".to_owned(),
+    }
+}
+
+/// A constraint's name behind a colon, or nothing.
+pub(super) struct Named<'a>(pub(super) Option<&'a str>);
+
+impl Display for Named<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(name) => write!(f, ": `{name}`"),
+            None => Ok(()),
+        }
+    }
+}
