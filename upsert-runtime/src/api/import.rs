@@ -197,7 +197,7 @@ impl<'f, M: Contract> Import<'f, M> {
         self
     }
 
-    /// Is told after each chunk how far the import has come. It begins at 0 again where an import in one transaction does.
+    /// Is told after each chunk, and once more in the end, how far the import has come. It begins at 0 again where an import in one transaction does.
     pub fn progress(mut self, progress: impl FnMut(&Progress) + Send + 'f) -> Self {
         self.options.progress = Some(Box::new(progress));
         self
