@@ -2,12 +2,12 @@
 //! parameter.
 
 use sqlx::Pool;
-use upsert_runtime::{Backend, Error, LockedUpsert, Retry, Stored, Wait};
+use upsert_runtime::{Backend, Error, LockedUpsert, Report, Retry, Stored, Upsert, Upserted, Wait};
 
 use super::models::{LockedTaxonomy, NewTaxonomy, Taxonomy, TaxonomyChanges, record, with_rows};
 use crate::{Db, Sqlx};
 
-tests![are_send, can_be_spawned];
+tests![are_send, are_returned, can_be_spawned];
 
 fn send<T: Send>(value: T) -> T {
     value
@@ -53,6 +53,50 @@ where
 async fn are_send(db: Db) {
     with_rows(&db, []).await;
     send(walk(&db.pool)).await.expect("a walk");
+}
+
+/// A function that is not `async` may return a future that borrows from two places, whichever of them ends first.
+fn returned(
+    pool: &Pool<Sqlx>,
+    log: &mut Vec<i64>,
+    uses: &i64,
+) -> impl Future<Output = Result<(), Error>> + Send {
+    fn imported(
+        pool: &Pool<Sqlx>,
+        log: &mut Vec<i64>,
+    ) -> impl Future<Output = Result<Report<Taxonomy>, Error>> + Send {
+        let import = Taxonomy::import([record("r1", "rock")]);
+        import.each(|_, row, _| log.push(row.id)).run(pool)
+    }
+    fn upserted(
+        upsert: Upsert<'_, Taxonomy>,
+        pool: &Pool<Sqlx>,
+    ) -> impl Future<Output = Result<Upserted<Taxonomy>, Error>> + Send {
+        upsert.run(pool)
+    }
+    fn modified(
+        pool: &Pool<Sqlx>,
+        changes: impl FnMut(&Taxonomy) -> TaxonomyChanges + Send,
+    ) -> impl Future<Output = Result<Option<Upserted<Taxonomy>>, Error>> + Send {
+        Taxonomy::modify().by_slug(pool, "rock", changes)
+    }
+    async move {
+        imported(pool, log).await?;
+        let changes = |_: &Taxonomy| TaxonomyChanges::new().uses(*uses);
+        let upsert = Taxonomy::upsert(record("r1", "rock")).updating_with(changes);
+        upserted(upsert, pool).await?;
+        modified(pool, |row| TaxonomyChanges::new().uses(row.uses + *uses)).await?;
+        Ok(())
+    }
+}
+
+async fn are_returned(db: Db) {
+    with_rows(&db, [record("r1", "rock")]).await;
+    let mut log = Vec::new();
+    returned(&db.pool, &mut log, &2).await.expect("no error");
+    assert_eq!(log.len(), 1);
+    let rock = Taxonomy::upsert(record("r1", "rock")).updating(TaxonomyChanges::new());
+    assert_eq!(rock.run(&db.pool).await.expect("a row").row.uses, 4);
 }
 
 async fn can_be_spawned(db: Db) {

@@ -114,6 +114,13 @@ async fn staged_then_saved(db: Db) {
     assert_eq!(rock.save().await.unwrap(), ["remote_id", "slug", "uses"]);
     assert_eq!((rock.uses, &*rock.slug), (3, "rock-roll"));
     assert!(rock.save().await.unwrap().is_empty(), "saved once");
+    sqlx::query("UPDATE taxonomy SET uses = 4")
+        .execute(rock.connection())
+        .await
+        .unwrap();
+    rock.refresh().await.unwrap();
+    assert!(rock.save().await.unwrap().is_empty(), "staged no more");
+    assert_eq!(rock.uses, 4);
     // Creating data is updating data too, but for what is only created.
     rock.apply(record(None, "rock"));
     assert_eq!(
@@ -380,7 +387,7 @@ async fn staged_changes_that_are_lost(db: Db) {
     let ((), log) = logged(async {
         let mut tx = begun!(db);
         let mut rock = locked!(tx, "rock");
-        rock.set_name("Rock");
+        rock.set_name("Rock").set_uses(2);
         rock.save().await.unwrap();
         rock.set_name("later");
         rock.update_name("Rock").await.unwrap();

@@ -96,9 +96,9 @@ impl KeyPath<'_> {
 
     /// Whether a value can be given that identifies no row.
     pub(super) fn may_be_blank(&self) -> bool {
-        self.columns
-            .iter()
-            .any(|column| crate::column::is_text(column.value_type()))
+        // An id that is no look-up is never blank.
+        let mut keys = self.columns.iter().filter(|column| column.is_key);
+        keys.any(|column| crate::column::is_text(column.value_type()))
     }
 
     /// The SELECT, on PostgreSQL.

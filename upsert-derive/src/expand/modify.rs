@@ -71,11 +71,11 @@ fn by(model: &Model, path: &KeyPath<'_>) -> TokenStream {
     );
     quote! {
         #[doc = #doc]
-        #vis fn #method<'a, __DB: _rt::Backend>(
+        #vis fn #method<__DB: _rt::Backend>(
             self,
-            #pool: &'a _rt::Pool<__DB>,
+            #pool: &_rt::Pool<__DB>,
             #(#parameters,)*
-            #changes: impl _rt::FnMut(&#ident) -> #new_changes + _rt::Send + 'a,
+            #changes: impl _rt::FnMut(&#ident) -> #new_changes + _rt::Send,
         ) -> impl _rt::Future<Output = _rt::Result<_rt::Option<_rt::Upserted<#ident>>, _rt::Error>> + _rt::Send
         where
             #ident: _rt::Stored<__DB>,
@@ -98,11 +98,11 @@ fn try_by(model: &Model, path: &KeyPath<'_>) -> TokenStream {
     );
     quote! {
         #[doc = #doc]
-        #vis fn #method<'a, __DB: _rt::Backend, __E: _rt::From<_rt::Error> + _rt::Send>(
+        #vis fn #method<__DB: _rt::Backend, __E: _rt::From<_rt::Error> + _rt::Send>(
             self,
-            #pool: &'a _rt::Pool<__DB>,
+            #pool: &_rt::Pool<__DB>,
             #(#parameters,)*
-            #changes: impl _rt::FnMut(&#ident) -> _rt::Result<#new_changes, __E> + _rt::Send + 'a,
+            #changes: impl _rt::FnMut(&#ident) -> _rt::Result<#new_changes, __E> + _rt::Send,
         ) -> impl _rt::Future<Output = _rt::Result<_rt::Option<_rt::Upserted<#ident>>, __E>> + _rt::Send
         where
             #ident: _rt::Stored<__DB>,

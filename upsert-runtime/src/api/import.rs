@@ -20,7 +20,6 @@ use crate::value::{New, Row};
 
 use super::Stored;
 use super::stored::mapping;
-use super::typed::Typed;
 
 /// An import of many records. Set options, then [`run`](Self::run) or [`run_in`](Self::run_in).
 ///
@@ -236,16 +235,21 @@ impl<'f, M: Contract> Import<'f, M> {
     /// A record that fails is no error but told in the [`Report`]. [`Error::Stopped`]: the server is gone, others were in the
     /// way for too long, or a source gave other records the second time; it says what was committed. [`Error::Refused`]:
     /// [`max_share`](Self::max_share). [`Error::Aborted`]: [`OnFailure::Abort`].
-    pub fn run<'a, DB: Backend>(
+    pub fn run<DB: Backend>(
         self,
-        pool: &'a Pool<DB>,
+        pool: &Pool<DB>,
     ) -> impl Future<Output = Result<Report<M>, Error>> + Send
     where
         M: Stored<DB>,
-        'f: 'a,
     {
-        let answer = DB::Calls::import(pool, mapping::<DB, M>(), self.source, self.options);
-        Typed::new(answer, Report::typed)
+        let Self {
+            source, options, ..
+        } = self;
+        async move {
+            let mapping = mapping::<DB, M>();
+            let done = DB::Calls::import(pool, mapping, source, options).await;
+            done.map(Report::typed)
+        }
     }
 
     /// Imports in the caller's transaction, all or nothing with it; rows stay locked until it ends.
@@ -258,22 +262,22 @@ impl<'f, M: Contract> Import<'f, M> {
     /// # Errors
     ///
     /// As for [`run`](Self::run); deadlocks are not tried again.
-    pub fn run_in<'a, T: InTransaction + ?Sized>(
+    pub fn run_in<T: InTransaction + ?Sized>(
         self,
-        tx: &'a mut T,
+        tx: &mut T,
     ) -> impl Future<Output = Result<Report<M>, Error>> + Send
     where
         M: Stored<T::Database>,
-        'f: 'a,
     {
-        let mapping = mapping::<T::Database, M>();
-        let answer = <T::Database as Backend>::Calls::import_in(
-            tx.lend(),
-            mapping,
-            self.source,
-            self.options,
-        );
-        Typed::new(answer, Report::typed)
+        let Self {
+            source, options, ..
+        } = self;
+        async move {
+            let (tx, mapping) = (tx.lend(), mapping::<T::Database, M>());
+            let done =
+                <T::Database as Backend>::Calls::import_in(tx, mapping, source, options).await;
+            done.map(Report::typed)
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Several locked rows.
 
 use std::fmt::{self, Debug, Formatter};
-use std::iter::{Flatten, Map};
+use std::iter::{Flatten, FusedIterator, Map};
 use std::marker::PhantomData;
 use std::slice::Iter;
 
@@ -99,7 +99,9 @@ impl<'t, M: LockedUpsert, DB: Backend> LockedRows<'t, M, DB> {
 
     /// The rows.
     #[must_use]
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &M> + use<'_, 't, M, DB> {
+    pub fn iter(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = &M> + FusedIterator + Clone + use<'_, 't, M, DB> {
         self.into_iter()
     }
 

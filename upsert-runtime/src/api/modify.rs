@@ -17,7 +17,6 @@ use crate::value::{Changes, KeyParts, Row};
 
 use super::Stored;
 use super::stored::target;
-use super::typed::Typed;
 
 /// The options behind a model's `TaxonomyModify`, and its calls.
 pub struct Modify<M> {
@@ -54,27 +53,30 @@ impl<M: Contract> Modify<M> {
     }
 
     /// Modifies the row that has this key.
-    pub fn by<'a, DB: Backend>(
+    pub fn by<DB: Backend>(
         self,
-        pool: &'a Pool<DB>,
+        pool: &Pool<DB>,
         path: KeyPath,
         key: KeyParts,
-        mut changes: impl FnMut(&M) -> M::Changes + Send + 'a,
+        mut changes: impl FnMut(&M) -> M::Changes + Send,
     ) -> impl Future<Output = Result<Option<Upserted<M>>, Error>> + Send
     where
         M: Stored<DB>,
     {
-        let changes = Box::new(move |row: &Row| Some(Changes::of(changes(row.open()))));
-        Typed::new(self.call(pool, path, key, changes), typed)
+        async move {
+            let changes = Box::new(|row: &Row| Some(Changes::of(changes(row.open()))));
+            let done = self.call(pool, path, key, changes).await;
+            done.map(typed)
+        }
     }
 
     /// The same with changes that may refuse.
-    pub fn try_by<'a, DB: Backend, E: From<Error> + Send>(
+    pub fn try_by<DB: Backend, E: From<Error> + Send>(
         self,
-        pool: &'a Pool<DB>,
+        pool: &Pool<DB>,
         path: KeyPath,
         key: KeyParts,
-        mut changes: impl FnMut(&M) -> Result<M::Changes, E> + Send + 'a,
+        mut changes: impl FnMut(&M) -> Result<M::Changes, E> + Send,
     ) -> impl Future<Output = Result<Option<Upserted<M>>, E>> + Send
     where
         M: Stored<DB>,

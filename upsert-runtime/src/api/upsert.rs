@@ -16,7 +16,6 @@ use crate::value::{Changes, Row};
 
 use super::Stored;
 use super::stored::target;
-use super::typed::Typed;
 
 /// One record on its way into the table; made by [`LockedUpsert::upsert`](crate::LockedUpsert::upsert).
 ///
@@ -117,17 +116,20 @@ impl<'f, M: Contract> Upsert<'f, M> {
     /// what is stored. [`Error::LockTimeout`], [`Error::Exhausted`]: others were in the way for too long.
     /// [`Error::CommitUnknown`]: it may be stored. [`Error::Database`]: anything else. But for `CommitUnknown`, nothing is
     /// written then.
-    pub fn run<'a, DB: Backend>(
+    pub fn run<DB: Backend>(
         self,
-        pool: &'a Pool<DB>,
+        pool: &Pool<DB>,
     ) -> impl Future<Output = Result<Upserted<M>, Error>> + Send
     where
         M: Stored<DB>,
-        'f: 'a,
     {
         let target = target::<DB, M>(Locking::waiting(self.wait));
-        let answer = DB::Calls::upsert(pool, self.retry, target, self.record());
-        Typed::new(answer, Upserted::typed)
+        let (retry, record) = (self.retry, self.record());
+        // The block lets what the closures borrow end at another time than what the pool's reference borrows.
+        async move {
+            let done = DB::Calls::upsert(pool, retry, target, record).await;
+            done.map(Upserted::typed)
+        }
     }
 
     /// Runs in the caller's transaction, which may be one of [`begin`](crate::begin) or sqlx's own. The row stays locked until
@@ -148,24 +150,24 @@ impl<'f, M: Contract> Upsert<'f, M> {
     ///
     /// As for [`run`](Self::run), with [`Error::Deadlock`], [`Error::Serialization`] and [`Error::TransactionLost`] where that
     /// one tries again, and without [`Error::CommitUnknown`].
-    pub fn run_in<'a, T: InTransaction + ?Sized>(
+    pub fn run_in<T: InTransaction + ?Sized>(
         self,
-        tx: &'a mut T,
+        tx: &mut T,
     ) -> impl Future<Output = Result<Upserted<M>, Error>> + Send
     where
         M: Stored<T::Database>,
-        'f: 'a,
     {
         let target = target::<T::Database, M>(Locking::waiting(self.wait));
-        let answer = <T::Database as Backend>::Calls::upsert_in(tx.lend(), target, self.record());
-        Typed::new(answer, Upserted::typed)
+        let record = self.record();
+        async move {
+            let done = <T::Database as Backend>::Calls::upsert_in(tx.lend(), target, record).await;
+            done.map(Upserted::typed)
+        }
     }
 
+    /// The record, and the span that begins now.
     fn record(self) -> Record<'f> {
-        Record {
-            new: close::<M>(self.new),
-            updating: self.updating,
-        }
+        Record::new(M::MODEL, close::<M>(self.new), self.updating)
     }
 }
 

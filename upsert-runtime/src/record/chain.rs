@@ -9,9 +9,12 @@ use crate::backend::{Dialect as _, Supported};
 use crate::error::{Error, Operation};
 use crate::mapping::Mapping;
 use crate::outcome::{Outcome, Upserted};
+use crate::schema::Model;
 use crate::step::{Found, Inserted, Session, Updated};
 use crate::transaction::UnitOfWork;
 use crate::value::{Changes, New, Row};
+
+use super::upsert::span;
 
 /// Where the updating data come from.
 pub(crate) enum Updating<'f> {
@@ -37,6 +40,18 @@ pub struct Record<'f> {
     pub(crate) new: New,
     /// What is written to a row that is found.
     pub(crate) updating: Updating<'f>,
+    /// The span of the call: it begins with the call, not when somebody first polls.
+    pub(super) span: Span,
+}
+
+impl<'f> Record<'f> {
+    pub(crate) fn new(model: &Model, new: New, updating: Updating<'f>) -> Self {
+        Self {
+            new,
+            updating,
+            span: span(model.name),
+        }
+    }
 }
 
 /// A record as a unit of work: look up, then update or create.
@@ -60,8 +75,11 @@ impl<'f, DB: Supported> Chain<'f, DB> {
     /// Refuses a record without a usable key. Its keys are trimmed, and blank optional ones are NULL.
     pub(crate) fn new(
         mapping: Mapping<DB>,
-        Record { new, updating }: Record<'f>,
-        span: Span,
+        Record {
+            new,
+            updating,
+            span,
+        }: Record<'f>,
     ) -> Result<Self, Error> {
         mapping.check_usable(&new)?;
         Ok(Self {

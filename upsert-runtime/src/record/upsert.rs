@@ -14,35 +14,33 @@ use crate::value::Row;
 use super::Record;
 use super::chain::Chain;
 
-/// Upserts in a transaction of its own. The span begins with the call, not with the first poll.
-pub(crate) fn upsert<DB: Supported>(
+/// Upserts in a transaction of its own.
+pub(crate) async fn upsert<DB: Supported>(
     pool: &Pool<DB>,
     retry: Retry,
     Target { mapping, locking }: Target<DB>,
     record: Record<'_>,
-) -> impl Future<Output = Result<Upserted<Row>, Error>> + Send {
-    let span = span(mapping.model.name);
-    let chain = Chain::new(mapping, record, span.clone());
-    traced(span, async move {
-        transaction::run(pool, retry, locking, &mut chain?).await
-    })
+) -> Result<Upserted<Row>, Error> {
+    let span = record.span.clone();
+    let chain = Chain::new(mapping, record);
+    let upsert = async { transaction::run(pool, retry, locking, &mut chain?).await };
+    traced(span, upsert).await
 }
 
-/// Upserts in the caller's transaction. The span begins with the call, not with the first poll.
-pub(crate) fn upsert_in<DB: Supported>(
+/// Upserts in the caller's transaction.
+pub(crate) async fn upsert_in<DB: Supported>(
     mut tx: TransactionRef<'_, DB>,
     Target { mapping, locking }: Target<DB>,
     record: Record<'_>,
-) -> impl Future<Output = Result<Upserted<Row>, Error>> + Send {
-    let span = span(mapping.model.name);
-    let chain = Chain::new(mapping, record, span.clone());
-    traced(span, async move {
-        transaction::run_in(&mut tx, locking, &mut chain?).await
-    })
+) -> Result<Upserted<Row>, Error> {
+    let span = record.span.clone();
+    let chain = Chain::new(mapping, record);
+    let upsert = async { transaction::run_in(&mut tx, locking, &mut chain?).await };
+    traced(span, upsert).await
 }
 
 /// A span that tells the outcome: names and numbers only, never a value.
-fn span(model: &'static str) -> Span {
+pub(super) fn span(model: &'static str) -> Span {
     tracing::debug_span!(
         "upsert",
         model,
