@@ -30,6 +30,7 @@ mod futures;
 mod guards;
 mod import;
 mod keys;
+mod lent;
 mod locks;
 mod log;
 mod models;
@@ -51,6 +52,7 @@ pub(crate) fn tests() -> Suite<Sqlx> {
     guards::add(&mut suite);
     import::add(&mut suite);
     keys::add(&mut suite);
+    lent::add(&mut suite);
     locks::add(&mut suite);
     modify::add(&mut suite);
     names::add(&mut suite);

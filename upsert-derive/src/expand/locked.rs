@@ -92,6 +92,8 @@ fn in_memory(model: &Model) -> TokenStream {
 
         /// The connection, for other statements while the row stays locked.
         ///
+        /// What is in memory does not see what they write; the next `update_…` or `save` reads the row again first.
+        ///
         /// Do not end the transaction on it (`COMMIT`, `ROLLBACK`; on MySQL also what commits implicitly, `CREATE TABLE`):
         /// the row would be locked no more, and nothing could tell.
         #vis fn connection(&mut self) -> &mut <__DB as _rt::Database>::Connection {
@@ -99,6 +101,8 @@ fn in_memory(model: &Model) -> TokenStream {
         }
 
         /// The transaction, for further locks and upserts while the row stays locked.
+        ///
+        /// What is in memory does not see what they write; the next `update_…` or `save` reads the row again first.
         #vis fn transaction(&mut self) -> &mut (dyn _rt::InTransaction<Database = __DB> + 't) {
             self.0.transaction()
         }
@@ -127,12 +131,15 @@ fn in_database(model: &Model) -> TokenStream {
         /// Writes what is staged and differs from the row, in one UPDATE, and returns the names of the fields that were
         /// written, `touch` columns not among them.
         ///
-        /// If nothing differs, nothing is sent. After an error the changes are still staged.
+        /// If nothing differs, nothing is sent. After `connection` or `transaction` was lent, and after a write that was dropped
+        /// in flight, the row is read again under its lock first, once: what differs from that is written. After an error
+        /// the changes are still staged.
         ///
         /// # Errors
         ///
         /// `Conflict` if another row holds a unique key that is written; `Locked` or `LockTimeout` if a transaction that has
-        /// written such a key has not ended within the limit; `TransactionLost`; `Database` for anything else.
+        /// written such a key has not ended within the limit; `TransactionLost`; `Database` for anything else, also if the row
+        /// is there no more.
         #vis fn save(&mut self) -> #save {
             self.0.save()
         }
@@ -183,7 +190,8 @@ fn update(model: &Model, column: &Column, place: usize) -> TokenStream {
     };
     let doc = format!(
         "Writes the column `{}` now, if it differs; returns whether it did.{null}\n\n```sql\n{}{} = $1{}{}$2{}\n```\n\n\
-         What `{}` staged is dropped; other changes stay staged.\n\n# Errors\n\nAs for `save`.",
+         What `{}` staged is dropped; other changes stay staged. After `connection` or `transaction` was lent the row is read \
+         again first, as by `save`.\n\n# Errors\n\nAs for `save`.",
         model.table.columns[place],
         sql.update,
         sql.names[place],

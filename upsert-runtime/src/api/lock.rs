@@ -66,7 +66,7 @@ impl<M: LockedUpsert> Lock<M> {
         let key = usable_key::<M>(path, key).map(|parts| RowKey { path, parts });
         let answer = <T::Database as Backend>::Calls::lock_one(tx.lend(), target, key);
         Typed::new(answer, move |(tx, row)| {
-            row.map(|row| M::locked(LockedRow::new(tx, Slot::Own(row), locking)))
+            row.map(|row| M::locked(LockedRow::new(tx, Slot::own(row), locking)))
         })
     }
 
@@ -85,7 +85,7 @@ impl<M: LockedUpsert> Lock<M> {
         let answer = <T::Database as Backend>::Calls::lock_new(tx.lend(), target, new);
         Typed::new(answer, move |(tx, found)| {
             let (row, matched_by) = found?;
-            let row = LockedRow::new(tx, Slot::Own(row), locking);
+            let row = LockedRow::new(tx, Slot::own(row), locking);
             Some((M::locked(row), matched_by))
         })
     }

@@ -57,16 +57,18 @@ impl<'t, M: Contract, DB: Backend> LockedRow<'t, M, DB> {
 
     /// The connection.
     pub fn connection(&mut self) -> &mut DB::Connection {
+        self.slot.lend();
         self.tx.connection
     }
 
     /// The transaction. Not a `TransactionRef`: two of those could be swapped, and the row be taken for locked in another
     /// transaction.
     pub fn transaction(&mut self) -> &mut (dyn InTransaction<Database = DB> + 't) {
+        self.slot.lend();
         &mut self.tx
     }
 
-    /// The row as the database has it.
+    /// The row as it was last written or read.
     #[must_use]
     pub fn row(&self) -> &M {
         self.slot.get().open()

@@ -11,11 +11,11 @@ use crate::locking::Locking;
 use crate::transaction::TransactionRef;
 use crate::value::Row;
 
-use super::slot::Slot;
+use super::slot::{Kept, Slot};
 use super::{LockedRow, LockedUpsert};
 
 /// The rows that are not taken out, in their type.
-type Rows<'a, M> = Map<Flatten<Iter<'a, Option<Row>>>, fn(&'a Row) -> &'a M>;
+type Rows<'a, M> = Map<Flatten<Iter<'a, Option<Kept>>>, fn(&'a Kept) -> &'a M>;
 
 /// Several rows that are locked in the transaction they borrow, in the order of the keys by which they were asked for; made
 /// by the `many_by_…` methods of [`LockedUpsert::lock`](crate::LockedUpsert::lock).
@@ -42,7 +42,9 @@ type Rows<'a, M> = Map<Flatten<Iter<'a, Option<Row>>>, fn(&'a Row) -> &'a M>;
 pub struct LockedRows<'t, M, DB: Backend> {
     tx: TransactionRef<'t, DB>,
     /// Empty where a row was taken out.
-    rows: Vec<Option<Row>>,
+    rows: Vec<Option<Kept>>,
+    /// How many times the transaction or the connection was lent, by this or by one of the rows.
+    lends: u64,
     locking: Locking,
     model: PhantomData<M>,
 }
@@ -51,7 +53,8 @@ impl<'t, M: LockedUpsert, DB: Backend> LockedRows<'t, M, DB> {
     pub(super) fn new(tx: TransactionRef<'t, DB>, rows: Vec<Row>, locking: Locking) -> Self {
         Self {
             tx,
-            rows: rows.into_iter().map(Some).collect(),
+            rows: rows.into_iter().map(Kept::new).map(Some).collect(),
+            lends: 0,
             locking,
             model: PhantomData,
         }
@@ -64,25 +67,31 @@ impl<'t, M: LockedUpsert, DB: Backend> LockedRows<'t, M, DB> {
         let tx = self.tx.reborrow();
         Some(M::locked(LockedRow::new(
             tx,
-            Slot::Among(row),
+            Slot::among(row, &mut self.lends),
             self.locking,
         )))
     }
 
     /// The connection, for other statements while the rows stay locked. Do not end the transaction on it.
+    ///
+    /// After it was lent, the next write of a row reads that row again first.
     pub fn connection(&mut self) -> &mut DB::Connection {
+        self.lends += 1;
         self.tx.connection
     }
 
-    /// The transaction, for further locks while these rows stay locked.
+    /// The transaction, for further locks and upserts while these rows stay locked.
+    ///
+    /// After it was lent, the next write of a row reads that row again first.
     pub fn transaction(&mut self) -> &mut (dyn InTransaction<Database = DB> + 't) {
+        self.lends += 1;
         &mut self.tx
     }
 
     /// The row at this place.
     #[must_use]
     pub fn get(&self, place: usize) -> Option<&M> {
-        self.rows.get(place)?.as_ref().map(Row::open)
+        self.rows.get(place)?.as_ref().map(opened)
     }
 
     /// How many places there are: the rows that were found.
@@ -109,7 +118,7 @@ impl<'t, M: LockedUpsert, DB: Backend> LockedRows<'t, M, DB> {
     #[must_use]
     pub fn into_rows(self) -> Vec<M> {
         let rows = self.rows.into_iter().flatten();
-        rows.map(Row::into_inner).collect()
+        rows.map(|kept| kept.row.into_inner()).collect()
     }
 }
 
@@ -118,8 +127,12 @@ impl<'a, M: LockedUpsert, DB: Backend> IntoIterator for &'a LockedRows<'_, M, DB
     type IntoIter = Rows<'a, M>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.rows.iter().flatten().map(Row::open)
+        self.rows.iter().flatten().map(opened)
     }
+}
+
+fn opened<M: LockedUpsert>(kept: &Kept) -> &M {
+    kept.row.open()
 }
 
 impl<M, DB: Backend> Debug for LockedRows<'_, M, DB> {

@@ -10,11 +10,17 @@ use crate::value::{Changes, Row};
 /// Where a locked row is kept while its transaction is lent.
 #[expect(unnameable_types, reason = "only this crate names it")]
 pub trait RowSlot: Send + Sync {
-    /// The row as the database has it.
+    /// The row as it was last written or read.
     fn get(&self) -> &Row;
 
-    /// Keeps the row as it was written or read.
+    /// Keeps the row as it was written or read: as the database has it.
     fn set(&mut self, row: Row);
+
+    /// Whether the database may have another row: something may have been written that went another way.
+    fn is_stale(&self) -> bool;
+
+    /// Takes note that the database may have another row, or that it has the one that is kept.
+    fn set_stale(&mut self, is_stale: bool);
 }
 
 /// Writes what `changes` set and differs; the names of the fields that were written.
@@ -50,21 +56,31 @@ async fn send<DB: Supported>(
     changes: &Changes,
 ) -> Result<Vec<&'static str>, Error> {
     tx.check(Step::new(Some(mapping.model.name), Operation::Update))?;
-    let row = slot.get();
-    if mapping.differing(row, changes).is_empty() {
+    let is_stale = slot.is_stale();
+    if !is_stale && mapping.differing(slot.get(), changes).is_empty() {
         return Ok(Vec::new());
     }
+    // Dropped in flight, the write may have been done or not.
+    slot.set_stale(true);
     let mut work = WriteRow {
         mapping,
-        row,
+        row: slot.get(),
+        is_stale,
         changes,
     };
-    let updated = transaction::run_in(tx, locking, &mut work).await?;
-    let Some(Updated { row, changed }) = updated else {
-        return Ok(Vec::new());
-    };
-    slot.set(row);
-    Ok(changed)
+    match transaction::run_in(tx, locking, &mut work).await {
+        Ok(Written { row, changed }) => {
+            if let Some(row) = row {
+                slot.set(row);
+            }
+            Ok(changed)
+        }
+        Err(error) => {
+            // The database is as before the write.
+            slot.set_stale(is_stale);
+            Err(error)
+        }
+    }
 }
 
 /// Reads the row again.
@@ -93,18 +109,43 @@ pub(crate) async fn delete<DB: Supported>(
 struct WriteRow<'a, DB: Supported> {
     mapping: Mapping<DB>,
     row: &'a Row,
+    /// Whether the row must be read again before it is known what differs.
+    is_stale: bool,
     changes: &'a Changes,
 }
 
+/// What became of a row that was to be written.
+struct Written {
+    /// The row as the database has it; `None` where it is the one that was given.
+    row: Option<Row>,
+    /// The names of the fields that were written.
+    changed: Vec<&'static str>,
+}
+
 impl<DB: Supported> UnitOfWork<DB> for WriteRow<'_, DB> {
-    type Output = Option<Updated>;
+    type Output = Written;
 
     fn mapping(&self) -> Mapping<DB> {
         self.mapping
     }
 
-    async fn once(&mut self, session: &mut Session<'_, DB>) -> Result<Self::Output, Error> {
-        session.update(self.row, self.changes).await
+    async fn once(&mut self, session: &mut Session<'_, DB>) -> Result<Written, Error> {
+        let read = if self.is_stale {
+            Some(session.refresh(self.row).await?)
+        } else {
+            None
+        };
+        let row = read.as_ref().unwrap_or(self.row);
+        Ok(match session.update(row, self.changes).await? {
+            Some(Updated { row, changed }) => Written {
+                row: Some(row),
+                changed,
+            },
+            None => Written {
+                row: read,
+                changed: Vec::new(),
+            },
+        })
     }
 }
 
