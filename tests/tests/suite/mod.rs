@@ -22,6 +22,7 @@ macro_rules! tests {
     };
 }
 
+mod again;
 mod cancellation;
 mod conflicts;
 mod errors;
@@ -44,6 +45,7 @@ mod writes;
 
 pub(crate) fn tests() -> Suite<Sqlx> {
     let mut suite = Suite::default();
+    again::add(&mut suite);
     cancellation::add(&mut suite);
     conflicts::add(&mut suite);
     errors::add(&mut suite);

@@ -31,6 +31,8 @@ pub enum Cause {
     NotUnderstood,
     /// The server does not have the statement that was sent to it just before.
     StatementLost,
+    /// The tables are not as they were when the statement was prepared.
+    StatementOutdated,
     /// A value, or the row as a whole, was refused: another record may fare better.
     Record,
     /// Anything else.

@@ -129,6 +129,11 @@ impl Classify for Postgres {
             Some("25P01" | "25P02") => Cause::TransactionGone,
             // the prepared statement does not exist
             Some("26000") => Cause::StatementLost,
+            // Cached plan must not change result type: a column has another type than when the statement was prepared. The code
+            // has other meanings, and the text is translated.
+            Some("0A000") if routine(error) == Some("RevalidateCachedQuery") => {
+                Cause::StatementOutdated
+            }
             // the server shuts down or the session is ended; a session was idle for too long
             Some("57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25P04") => {
                 Cause::ConnectionLost
@@ -233,6 +238,13 @@ impl<T: Column<Postgres>> Encode<'_, Postgres> for Array<'_, T> {
     fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
         self.0.as_slice().encode_by_ref(buffer)
     }
+}
+
+/// The function of the server that gave the error.
+fn routine(error: &dyn DatabaseError) -> Option<&str> {
+    error
+        .try_downcast_ref::<PgDatabaseError>()
+        .and_then(PgDatabaseError::routine)
 }
 
 /// What `lock_timeout` is set to; its 0 means for ever.

@@ -37,6 +37,11 @@ pub trait Wire<DB: Database> {
         sql: &'static str,
     ) -> impl Future<Output = sqlx::Result<()>> + Send;
 
+    /// Has the connection and the server forget the statements that are kept prepared.
+    fn forget_statements(
+        conn: &mut DB::Connection,
+    ) -> impl Future<Output = sqlx::Result<()>> + Send;
+
     /// Sends a statement, and gives the rows.
     fn fetch(
         conn: &mut DB::Connection,
@@ -70,6 +75,12 @@ macro_rules! wire {
             sql: &'static str,
         ) -> sqlx::Result<()> {
             sqlx::raw_sql(sql).execute(conn).await.map(drop)
+        }
+
+        async fn forget_statements(
+            conn: &mut <$database as Database>::Connection,
+        ) -> sqlx::Result<()> {
+            sqlx::Connection::clear_cached_statements(conn).await
         }
 
         async fn fetch(

@@ -3,7 +3,7 @@
 //! The savepoints are plain statements. sqlx's nested `begin()`, dropped in flight, takes the caller's earlier rows with it,
 //! and `commit()` says `Ok`.
 
-use crate::backend::{Dialect as _, Supported};
+use crate::backend::{Dialect as _, Supported, Wire as _};
 use crate::error::{Error, Operation, Step};
 use crate::locking::{Locking, Wait};
 use crate::mapping::Target;
@@ -13,7 +13,7 @@ use super::guard::ensure_open;
 use super::limit::Limit;
 use super::reference::TransactionRef;
 use super::support::check_support;
-use super::unit_of_work::{LostStatements, UnitOfWork};
+use super::unit_of_work::{LostStatements, MovedRows, UnitOfWork, is_outdated};
 
 /// The statements of a savepoint.
 struct Savepoint {
@@ -101,6 +101,7 @@ async fn in_savepoint<DB: Supported, W: UnitOfWork<DB>>(
     let failed = session.failed(Operation::Savepoint);
     let gone = |source| Error::TransactionLost { at, source };
     let mut lost = LostStatements::new();
+    let mut moved = MovedRows::new();
     let mut attempt = 1;
     session.run(savepoint.set).await.map_err(failed)?;
     loop {
@@ -119,9 +120,13 @@ async fn in_savepoint<DB: Supported, W: UnitOfWork<DB>>(
                     return Err(gone(error.into_source()));
                 }
                 if lost.again::<DB>(&error) {
+                    if is_outdated::<DB>(&error) {
+                        let forgotten = DB::Driver::forget_statements(session.connection).await;
+                        forgotten.map_err(failed)?;
+                    }
                     continue;
                 }
-                let again = work.again(&error);
+                let again = work.again(&error) || moved.again::<DB>(&error);
                 if !again || sees_a_snapshot(session).await {
                     session.run(savepoint.release).await.map_err(failed)?;
                     return Err(if again {

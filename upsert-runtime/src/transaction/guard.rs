@@ -193,6 +193,12 @@ impl<DB: Supported> Transaction<DB> {
         }
     }
 
+    /// Has the connection forget its prepared statements. If that fails, so does whatever comes next on it.
+    pub(crate) async fn forget_statements(&mut self) {
+        self.state.in_flight = true;
+        let _ = DB::Driver::forget_statements(&mut self.connection).await;
+    }
+
     /// Rolls back after an error, which is what the caller wants to know of; if that fails too, the connection is closed.
     pub(crate) async fn abandon(&mut self) {
         self.state.in_flight = true;

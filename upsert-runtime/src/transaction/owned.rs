@@ -14,7 +14,7 @@ use crate::step::Session;
 use super::guard::{Transaction, deadline};
 use super::retry::Retry;
 use super::support::check_support;
-use super::unit_of_work::{LostStatements, UnitOfWork};
+use super::unit_of_work::{LostStatements, UnitOfWork, is_outdated};
 
 /// Does `work` in a transaction of its own.
 ///
@@ -83,6 +83,10 @@ async fn in_transaction<DB: Supported, W: UnitOfWork<DB>>(
             Ok(output)
         }
         Err(error) => {
+            // The next attempt may get another connection, and the next borrower this one.
+            if is_outdated::<DB>(&error) {
+                tx.forget_statements().await;
+            }
             tx.abandon().await;
             Err(error)
         }

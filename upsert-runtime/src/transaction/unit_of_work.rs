@@ -1,4 +1,4 @@
-use crate::backend::{Cause, Supported, cause};
+use crate::backend::{Cause, Dialect as _, Supported, cause};
 use crate::error::Error;
 use crate::mapping::Mapping;
 use crate::step::Session;
@@ -34,7 +34,7 @@ pub(crate) trait UnitOfWork<DB: Supported>: Send {
     }
 }
 
-/// How many times more work is done again after a statement that was lost.
+/// How many times more work is done again after a statement that was lost, or that is outdated.
 ///
 /// sqlx 0.9.0 asks the server for a type that a connection meets for the first time, an enum for example, and that question makes
 /// the server forget the statement of which it came, unless it is kept prepared. The next time the type is known.
@@ -51,10 +51,44 @@ impl LostStatements {
 
     /// Whether `error` is of this kind, and another attempt is due.
     pub(crate) fn again<DB: Supported>(&mut self, error: &Error) -> bool {
-        let Error::Database { source, .. } = error else {
+        let is_lost = |source| cause::<DB>(source) == Cause::StatementLost;
+        let again = self.left > 0
+            && (is_outdated::<DB>(error)
+                || matches!(error, Error::Database { source, .. } if is_lost(source)));
+        self.left -= u32::from(again);
+        again
+    }
+}
+
+/// Whether the connection has prepared a statement before a column got another type: then so it has others.
+///
+/// Only then are they to be forgotten: with them sqlx forgets the types that it has asked for, and the next statement is lost.
+pub(crate) fn is_outdated<DB: Supported>(error: &Error) -> bool {
+    matches!(error, Error::Database { source, .. } if cause::<DB>(source) == Cause::StatementOutdated)
+}
+
+/// How many times more work in a transaction of the caller's is done again because a row moved while it was waited for.
+///
+/// PostgreSQL gives a serialization failure for a row that goes to another partition meanwhile, at READ COMMITTED too. There the
+/// same statement finds it the next time.
+pub(crate) struct MovedRows {
+    left: u32,
+}
+
+impl MovedRows {
+    pub(crate) fn new() -> Self {
+        Self { left: 3 }
+    }
+
+    /// Whether `error` may be of this kind, and another attempt is due, if the transaction reads from no snapshot. Only a
+    /// database that can be asked about that is known to have gone on.
+    pub(crate) fn again<DB: Supported>(&mut self, error: &Error) -> bool {
+        let Error::Serialization { source, .. } = error else {
             return false;
         };
-        let again = cause::<DB>(source) == Cause::StatementLost && self.left > 0;
+        let again = DB::Driver::CAPABILITIES.snapshot.is_some()
+            && cause::<DB>(source) == Cause::Serialization
+            && self.left > 0;
         self.left -= u32::from(again);
         again
     }
