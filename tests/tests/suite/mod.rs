@@ -25,6 +25,7 @@ macro_rules! tests {
 mod again;
 mod cancellation;
 mod conflicts;
+mod dropped;
 mod errors;
 mod examples;
 mod futures;
@@ -48,6 +49,7 @@ pub(crate) fn tests() -> Suite<Sqlx> {
     again::add(&mut suite);
     cancellation::add(&mut suite);
     conflicts::add(&mut suite);
+    dropped::add(&mut suite);
     errors::add(&mut suite);
     examples::add(&mut suite);
     futures::add(&mut suite);

@@ -150,12 +150,22 @@ impl Wire<Self> for Sqlite {
         sqlx::raw_sql(sql).execute(conn).await.map(drop)
     }
 
-    // The first poll hands the statement to the connection's thread, which runs what it is handed in order, whether somebody
-    // waits for the answer or not.
     fn queue_setting(conn: &mut SqliteConnection, setting: &i32) {
-        let write = pin!(Self::write_setting(conn, setting));
-        let _ = write.poll(&mut Context::from_waker(Waker::noop()));
+        hand_over(Self::write_setting(conn, setting));
+    }
+
+    fn queue(conn: &mut SqliteConnection, statement: &'static str) {
+        hand_over(Self::run(conn, statement));
     }
 
     wire!(Sqlite);
+}
+
+/// Sends one statement without waiting for its answer.
+///
+/// The first poll hands it to the connection's thread, which runs what it is handed in order. Of a text of several statements, to
+/// whose answers nobody listens, it would run the first alone. There is room for it: a call waits for each of its answers, so
+/// all that can be waiting there is of calls that were dropped.
+fn hand_over(statement: impl Future<Output = sqlx::Result<()>>) {
+    let _ = pin!(statement).poll(&mut Context::from_waker(Waker::noop()));
 }

@@ -31,6 +31,10 @@ pub trait Wire<DB: Database> {
     /// does so.
     fn queue_setting(_conn: &mut DB::Connection, _setting: &Self::Setting) {}
 
+    /// Sees to it that a statement runs before whatever comes next on the connection; nothing where a call that is dropped in
+    /// flight costs the connection.
+    fn queue(_conn: &mut DB::Connection, _statement: &'static str) {}
+
     /// Runs a text without parameters, which may hold several statements.
     fn run(
         conn: &mut DB::Connection,

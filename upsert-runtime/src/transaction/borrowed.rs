@@ -97,6 +97,41 @@ async fn in_savepoint<DB: Supported, W: UnitOfWork<DB>>(
     work: &mut W,
     savepoint: &Savepoint,
 ) -> Result<W::Output, Error> {
+    let mut unfinished = Unfinished {
+        session,
+        savepoint,
+        is_over: false,
+    };
+    let result = until_done(unfinished.session, work, savepoint).await;
+    unfinished.is_over = true;
+    result
+}
+
+/// Work in a savepoint that is not at its end.
+///
+/// Dropped, it is undone where the connection goes on: what was done of it may be half of it.
+struct Unfinished<'s, 'c, DB: Supported> {
+    session: &'s mut Session<'c, DB>,
+    savepoint: &'s Savepoint,
+    is_over: bool,
+}
+
+impl<DB: Supported> Drop for Unfinished<'_, '_, DB> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            // If the savepoint was just released, its work is done, and these are refused.
+            DB::Driver::queue(self.session.connection, self.savepoint.roll_back);
+            DB::Driver::queue(self.session.connection, self.savepoint.release);
+        }
+    }
+}
+
+/// Does the work, perhaps more than once, until it is done or its error is final.
+async fn until_done<DB: Supported, W: UnitOfWork<DB>>(
+    session: &mut Session<'_, DB>,
+    work: &mut W,
+    savepoint: &Savepoint,
+) -> Result<W::Output, Error> {
     let at = session.at(Operation::Savepoint);
     let failed = session.failed(Operation::Savepoint);
     let gone = |source| Error::TransactionLost { at, source };

@@ -24,8 +24,8 @@ use super::retry::Retry;
 ///   failed statement whose error nobody looked at (PostgreSQL), after a deadlock (MySQL);
 /// * dropped while it begins, or while a call of this crate on it is under way, it closes its connection, so that no later
 ///   borrower of the pool finds an open transaction. On SQLite, where nothing is on a wire, it rolls back;
-/// * after a call of this crate that was dropped in flight it is lost, and says so. On SQLite it goes on; whether the dropped
-///   call was finished is then open.
+/// * after a call of this crate that was dropped in flight it is lost, and says so. On SQLite it goes on, with all of what the
+///   dropped call was to do, or with nothing of it.
 ///
 /// Dropped without `commit`, it rolls back: the statement is sent when the pool takes the connection back.
 ///
