@@ -52,6 +52,18 @@ pub enum Error {
         source: Option<sqlx::Error>,
     },
 
+    /// The database would store another key than the record's: a trigger alters it, or its column rounds it or cuts it off. The
+    /// record would never find its row again. Nothing was written.
+    ///
+    /// A key that the database calls equal to the one given, by a collation for example, is none.
+    #[error("{at}: the key that the database stored in `{column}` is not the one given")]
+    KeyAltered {
+        /// What was being done.
+        at: Step,
+        /// The name of the column's field.
+        column: &'static str,
+    },
+
     /// A row was found by a fallback look-up, but an earlier key says that it is another record: the look-up is
     /// `unclaimed`, or the earlier key is the id. Nothing was written.
     #[error("the `{model}` found by `{matched_by}` is another record by its `{claimed_by}`")]
@@ -217,6 +229,7 @@ impl Error {
             Self::NoUsableKey { .. }
             | Self::Ambiguous { .. }
             | Self::Conflict { .. }
+            | Self::KeyAltered { .. }
             | Self::IdentityConflict { .. }
             | Self::Source { .. } => true,
             Self::Database { about_record, .. } => *about_record,
@@ -296,6 +309,7 @@ impl Error {
             Self::Aborted { failure } => failure.error.into_source(),
             Self::NoUsableKey { .. }
             | Self::Ambiguous { .. }
+            | Self::KeyAltered { .. }
             | Self::IdentityConflict { .. }
             | Self::Refused { .. }
             | Self::Source { .. }
@@ -311,6 +325,7 @@ impl Debug for Error {
             Self::NoUsableKey { .. } => "NoUsableKey",
             Self::Ambiguous { .. } => "Ambiguous",
             Self::Conflict { .. } => "Conflict",
+            Self::KeyAltered { .. } => "KeyAltered",
             Self::IdentityConflict { .. } => "IdentityConflict",
             Self::Locked { .. } => "Locked",
             Self::LockTimeout { .. } => "LockTimeout",

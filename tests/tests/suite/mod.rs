@@ -23,6 +23,7 @@ macro_rules! tests {
 }
 
 mod again;
+mod altered_keys;
 mod cancellation;
 mod conflicts;
 mod dropped;
@@ -47,6 +48,7 @@ mod writes;
 pub(crate) fn tests() -> Suite<Sqlx> {
     let mut suite = Suite::default();
     again::add(&mut suite);
+    altered_keys::add(&mut suite);
     cancellation::add(&mut suite);
     conflicts::add(&mut suite);
     dropped::add(&mut suite);

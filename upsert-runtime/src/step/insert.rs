@@ -1,7 +1,8 @@
 //! Creates a row.
 
-use crate::backend::{Cause, Dialect as _, Supported, Wire as _, cause};
+use crate::backend::{Cause, Codec as _, Dialect as _, Supported, Wire as _, cause};
 use crate::error::{Error, Operation};
+use crate::schema::Lookup;
 use crate::value::{New, Row};
 
 use super::{Session, Statement};
@@ -16,65 +17,186 @@ pub(crate) enum Inserted {
 }
 
 impl<DB: Supported> Session<'_, DB> {
-    /// Creates the row of `new`, quietly or else so that a refusal is an error.
+    /// Creates the row of `new`, quietly or else so that a refusal is an error. A row in which the database stored other keys
+    /// is refused: its record would never find it again.
     pub(crate) async fn insert(&mut self, new: &New, quiet: bool) -> Result<Inserted, Error> {
         let failed = self.failed(Operation::Create);
-        match self.send_insert(new, quiet).await {
-            Ok(Some(row)) => Ok(Inserted::Row(row)),
-            Ok(None) if quiet => Ok(Inserted::Refused(None)),
-            // Neither a row nor an error: looking again would find nothing for ever.
-            Ok(None) => Err(failed(sqlx::Error::RowNotFound)),
-            Err(source) => match cause::<DB>(&source) {
-                Cause::Unique => Ok(Inserted::Refused(Some(failed(source)))),
-                Cause::NotQuiet if quiet => Ok(Inserted::NotQuiet(failed(source))),
-                _ => Err(failed(source)),
+        let row = match self.send_insert(new, quiet).await {
+            Ok(row) => row,
+            Err(source) => {
+                return match cause::<DB>(&source) {
+                    Cause::Unique => Ok(Inserted::Refused(Some(failed(source)))),
+                    Cause::NotQuiet if quiet => Ok(Inserted::NotQuiet(failed(source))),
+                    _ => Err(failed(source)),
+                };
+            }
+        };
+        match row {
+            Sent::Row(row) => match self.altered_key(new, &row, &[]).await.map_err(failed)? {
+                None => Ok(Inserted::Row(row)),
+                Some(column) => Err(self.key_altered(column)),
             },
+            Sent::Inserted(id) => self.read_back(new, id).await.map(Inserted::Row),
+            Sent::Nothing if quiet => Ok(Inserted::Refused(None)),
+            // Neither a row nor an error: looking again would find nothing for ever.
+            Sent::Nothing => Err(failed(sqlx::Error::RowNotFound)),
         }
     }
 
-    /// Sends the INSERT and gives the row as the database stored it.
-    async fn send_insert(&mut self, new: &New, quiet: bool) -> sqlx::Result<Option<Row>> {
+    /// Sends the INSERT and gives the row as the database stored it, where it tells.
+    async fn send_insert(&mut self, new: &New, quiet: bool) -> sqlx::Result<Sent<DB>> {
         let mapping = self.mapping;
         let insert = Statement::insert(mapping, new, quiet)?;
-        if mapping.sql().returning.is_some() {
-            let rows = self.fetch(insert).await?;
-            let row = rows.first().map(|row| mapping.decode(row)).transpose()?;
-            return match row {
-                Some(row) if DB::Driver::CAPABILITIES.reads_again => {
-                    self.read_again(&row).await.map(Some)
-                }
-                row => Ok(row),
-            };
+        if mapping.sql().returning.is_none() {
+            let done = self.execute(insert).await?;
+            return Ok(match DB::Driver::affected(&done) {
+                0 => Sent::Nothing,
+                _ => Sent::Inserted(DB::Driver::inserted_id(&done)),
+            });
         }
-        let done = self.execute(insert).await?;
-        let read_back = self.read_back(new, DB::Driver::inserted_id(&done))?;
-        let rows = self.fetch(read_back).await?;
-        let row = rows.first().map(|row| mapping.decode(row)).transpose()?;
-        row.ok_or(sqlx::Error::RowNotFound).map(Some)
+        let rows = self.fetch(insert).await?;
+        let Some(row) = rows.first() else {
+            return Ok(Sent::Nothing);
+        };
+        let row = mapping.decode(row)?;
+        Ok(Sent::Row(if DB::Driver::CAPABILITIES.reads_again {
+            self.read_again(&row).await?
+        } else {
+            row
+        }))
     }
 
-    /// What reads the row that was just inserted: by its own id, else by the number that the database gave it, else by its first
-    /// key.
-    fn read_back(
+    /// Reads the row that was just inserted, where no `RETURNING` gives it: by its own id, else by a key of the record, which no
+    /// row had before.
+    ///
+    /// The number that the database gave comes last: it may be that of another column, and the row with that id a stranger's.
+    /// So no row is believed that has not the record's keys.
+    async fn read_back(
+        &mut self,
+        new: &New,
+        inserted_id: Option<DB::Arguments>,
+    ) -> Result<Row, Error> {
+        let (mapping, failed) = (self.mapping, self.failed(Operation::Create));
+        let mut other = None;
+        for way in self.ways_back(new, inserted_id) {
+            let rows = self.fetch(way.select.map_err(failed)?).await;
+            let rows = rows.map_err(failed)?;
+            let [row] = &rows[..] else {
+                if let (Some(lookup), false) = (way.lookup, rows.is_empty()) {
+                    let at = self.at(Operation::LookUp {
+                        lookup: lookup.name,
+                    });
+                    other = Some(Error::Ambiguous { at });
+                }
+                continue;
+            };
+            let row = mapping.decode(row).map_err(failed)?;
+            let has = way.lookup.map_or(&[][..], |lookup| lookup.columns);
+            match self.altered_key(new, &row, has).await.map_err(failed)? {
+                None => return Ok(row),
+                Some(column) => other = other.or(Some(self.key_altered(column))),
+            }
+        }
+        Err(other.unwrap_or_else(|| {
+            // A row was stored, and has none of the keys.
+            let mut keys = mapping.model.lookups.iter();
+            let key = keys.find(|key| mapping.usable(key, new));
+            match key.and_then(|key| key.columns.first()) {
+                Some(&column) => self.key_altered(column),
+                None => failed(sqlx::Error::RowNotFound),
+            }
+        }))
+    }
+
+    /// How the row that was just inserted may be found, the surest way first.
+    pub(crate) fn ways_back(
         &self,
         new: &New,
         inserted_id: Option<DB::Arguments>,
-    ) -> sqlx::Result<Statement<DB>> {
-        let (mapping, model, sql) = (self.mapping, self.mapping.model, self.mapping.sql());
+    ) -> Vec<WayBack<DB>> {
+        let (mapping, model) = (self.mapping, self.mapping.model);
+        let by_id = || Statement::new(mapping.sql().by_id);
+        let mut ways = Vec::new();
         if model.created.contains(&model.id) {
-            let mut by_id = Statement::new(sql.by_id);
-            by_id.bind_new(mapping, new, &[model.id])?;
-            return Ok(by_id);
+            let mut by_id = by_id();
+            let bound = by_id.bind_new(mapping, new, &[model.id]);
+            ways.push(WayBack {
+                select: bound.map(|()| by_id),
+                lookup: None,
+            });
+        }
+        for (place, lookup) in model.lookups.iter().enumerate() {
+            if mapping.usable(lookup, new) {
+                ways.push(WayBack {
+                    // Locked: in a snapshot another row may still have the key.
+                    select: Statement::find_new(self.target(), place, new),
+                    lookup: Some(lookup),
+                });
+            }
         }
         if let Some(arguments) = inserted_id {
-            return Ok(Statement::new(sql.by_id).with(arguments));
+            ways.push(WayBack {
+                select: Ok(by_id().with(arguments)),
+                lookup: None,
+            });
         }
-        let mut keys = model.lookups.iter().zip(sql.find);
-        let (key, find) = keys
-            .find(|(key, _)| mapping.usable(key, new))
-            .ok_or(sqlx::Error::RowNotFound)?;
-        let mut find = Statement::new(*find);
-        find.bind_new(mapping, new, key.columns)?;
-        Ok(find)
+        ways
     }
+
+    /// The first key column of the record in which the row has a value that the database does not call equal. Those that are
+    /// `known` to be equal are not compared.
+    ///
+    /// What is equal byte for byte is equal, so that the database is seldom asked.
+    pub(crate) async fn altered_key(
+        &mut self,
+        new: &New,
+        row: &Row,
+        known: &[usize],
+    ) -> sqlx::Result<Option<usize>> {
+        let mapping = self.mapping;
+        let lookups = mapping.model.lookups.iter();
+        let usable = lookups.filter(|lookup| mapping.usable(lookup, new));
+        let mut differing = Vec::new();
+        for &column in usable.flat_map(|lookup| lookup.columns) {
+            if !known.contains(&column)
+                && mapping.bytes_of_new(new, column)? != mapping.bytes_of_row(row, column)?
+            {
+                differing.push(column);
+            }
+        }
+        if differing.is_empty() {
+            return Ok(None);
+        }
+        let compare = Statement::compare(mapping, row, new, &differing)?;
+        let rows = self.fetch(compare).await?;
+        let Some(row) = rows.first() else {
+            return Ok(differing.first().copied());
+        };
+        let place = DB::Driver::number(row, 0)?;
+        let place = place.and_then(|place| usize::try_from(place).ok());
+        Ok(place.and_then(|place| differing.get(place).copied()))
+    }
+
+    /// The database has stored another key than the record's.
+    pub(crate) fn key_altered(&self, column: usize) -> Error {
+        Error::KeyAltered {
+            at: self.at(Operation::Create),
+            column: self.mapping.model.columns[column].field,
+        }
+    }
+}
+
+/// What the database tells of the row that an INSERT stored.
+enum Sent<DB: Supported> {
+    Row(Row),
+    /// It is to be read, perhaps by the number that the database gave it.
+    Inserted(Option<DB::Arguments>),
+    Nothing,
+}
+
+/// A way to the row that was just inserted.
+pub(crate) struct WayBack<DB: Supported> {
+    pub(crate) select: sqlx::Result<Statement<DB>>,
+    /// The look-up that it is; a row that it finds has the record's key.
+    lookup: Option<&'static Lookup>,
 }

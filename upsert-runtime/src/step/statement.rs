@@ -254,6 +254,32 @@ impl<DB: Supported> Statement<DB> {
         Ok(this)
     }
 
+    /// `SELECT CASE WHEN NOT COALESCE("slug" = $1, FALSE) THEN 0 … END FROM "taxonomy" WHERE "id" = $2`
+    ///
+    /// The place of the first of these columns in which the row has another value than creating data; NULL if there is none.
+    pub(crate) fn compare(
+        mapping: Mapping<DB>,
+        row: &Row,
+        new: &New,
+        columns: &[usize],
+    ) -> sqlx::Result<Self> {
+        let Sql {
+            from,
+            names,
+            where_id,
+            ..
+        } = mapping.sql();
+        let mut this = Self::new("SELECT CASE");
+        for (place, &column) in columns.iter().enumerate() {
+            this.push(&format!(" WHEN NOT COALESCE({} = ", names[column]));
+            this.new_value(mapping, new, column)?;
+            this.push(&format!(", FALSE) THEN {place}"));
+        }
+        this.push(&format!(" END{from}{where_id}"));
+        this.id(mapping, row)?;
+        Ok(this)
+    }
+
     /// `UPDATE … SET "name" = $1, "updated_at" = clock_timestamp() WHERE "id" = $2 RETURNING …`
     ///
     /// The columns come in the model's order, so that the same change is the same text.
