@@ -4,7 +4,7 @@ use sqlx::types::chrono::{DateTime, Utc};
 use upsert_runtime::{LockedUpsert, Outcome};
 use upsert_tests::Target;
 
-use super::models::{Taxonomy, record, upsert, with_rows};
+use super::models::{NewTaxonomy, Taxonomy, record, upsert, with_rows};
 use crate::{Db, Sqlx};
 
 tests![
@@ -18,6 +18,9 @@ tests![
     an_id_of_text_beside_a_counter on ["mysql"],
     an_id_of_a_sequence_beside_a_counter on ["mysql"],
     a_row_is_read_back_beside_an_older_one_of_a_snapshot on ["mysql"],
+    an_import_ends_the_same_whoever_looks,
+    an_import_of_times_that_are_rounded on ["postgres", "mysql"],
+    an_import_of_keys_that_are_stored_as_equal_ones,
 ];
 
 /// Makes small letters of a column of each new row. A trigger of SQLite can do so only after the row is stored.
@@ -326,4 +329,120 @@ async fn a_row_is_read_back_beside_an_older_one_of_a_snapshot(db: Db) {
         db.texts("SELECT slug FROM tag ORDER BY slug").await,
         ["jazz", "rock"]
     );
+}
+
+/// How an import is looked at.
+#[derive(Debug, Clone, Copy)]
+enum Look {
+    Away,
+    Each,
+    Changes,
+}
+
+/// What becomes of three records, of which the last two have keys in capitals: the report and its failures as text, the slugs
+/// that are stored, and those that were told.
+async fn imported(db: &Db, atomic: bool, look: Look) -> (String, Vec<String>, Vec<String>) {
+    db.run("DELETE FROM taxonomy").await;
+    let records: Vec<NewTaxonomy> = vec![
+        record("r1", "abc"),
+        record("r2", "DEF"),
+        record(None, "GHI"),
+    ];
+    let mut told = Vec::new();
+    let import = Taxonomy::import(records).atomic(atomic);
+    let report = match look {
+        Look::Away => import.run(&db.pool).await,
+        Look::Changes => import.changes(true).run(&db.pool).await,
+        Look::Each => {
+            let each = import.each(|_, row, _| told.push(row.slug.clone()));
+            each.run(&db.pool).await
+        }
+    };
+    let report = report.expect("an import");
+    let changed = report.changes.iter();
+    told.extend(changed.filter_map(|change| Some(change.after.as_ref()?.slug.clone())));
+    let stored = db.texts("SELECT slug FROM taxonomy ORDER BY slug").await;
+    (report.to_string(), stored, told)
+}
+
+async fn an_import_ends_the_same_whoever_looks(db: Db) {
+    with_rows(&db, []).await;
+    lower(&db, "taxonomy", "slug").await;
+    for atomic in [false, true] {
+        let (report, stored, _) = imported(&db, atomic, Look::Away).await;
+        // PostgreSQL tells the keys that it stored with the INSERT. Elsewhere they would have to be asked for.
+        let (expected, slugs, seen) = if Sqlx::TARGET == "postgres" {
+            let failed = |record| format!("\nrecord {record} failed: {SLUG_IS_ALTERED}");
+            let report = "3 records: 1 created, 0 updated, 0 unchanged, 0 superseded, 2 failed";
+            let report = report.to_owned() + &failed(1) + &failed(2);
+            (report, vec!["abc"], vec!["abc"])
+        } else {
+            let report = "3 records: 3 created, 0 updated, 0 unchanged, 0 superseded, 0 failed";
+            // The last one has no other key by which its row could be found.
+            (
+                report.to_owned(),
+                vec!["abc", "def", "ghi"],
+                vec!["abc", "def"],
+            )
+        };
+        assert_eq!(report, expected);
+        assert_eq!(stored, slugs);
+        for look in [Look::Each, Look::Changes] {
+            let (report, stored, told) = imported(&db, atomic, look).await;
+            assert_eq!(report, expected, "{look:?}");
+            assert_eq!(stored, slugs, "{look:?}");
+            assert_eq!(told, seen, "{look:?}");
+        }
+    }
+}
+
+async fn an_import_of_times_that_are_rounded(db: Db) {
+    with_events(&db).await;
+    let mut counts = Vec::new();
+    for look in [Look::Away, Look::Each, Look::Changes] {
+        db.run("DELETE FROM event").await;
+        let import = Event::import([event(0), event(1400), event(2000)]);
+        let report = match look {
+            Look::Away => import.run(&db.pool).await,
+            Look::Each => import.each(|_, _, _| ()).run(&db.pool).await,
+            Look::Changes => import.changes(true).run(&db.pool).await,
+        };
+        let report = report.expect("an import");
+        let failed: Vec<u64> = report.failed.iter().map(|failure| failure.index).collect();
+        counts.push((report.created, failed));
+    }
+    let expected = match Sqlx::TARGET {
+        "postgres" => (2, vec![1]),
+        _ => (3, vec![]),
+    };
+    assert_eq!(counts, [expected.clone(), expected.clone(), expected]);
+}
+
+async fn an_import_of_keys_that_are_stored_as_equal_ones(db: Db) {
+    with_codes(&db).await;
+    let codes: Vec<(NewCode, String)> = (0..5).map(code).collect();
+    for look in [Look::Away, Look::Each, Look::Changes] {
+        db.run("DELETE FROM code").await;
+        let mut told = Vec::new();
+        let import = Code::import(codes.iter().map(|(new, _)| new.clone()));
+        let report = match look {
+            Look::Away => import.run(&db.pool).await,
+            Look::Changes => import.changes(true).run(&db.pool).await,
+            Look::Each => {
+                let each = import.each(|index, row, _| told.push((index, row.code.clone())));
+                each.run(&db.pool).await
+            }
+        };
+        let report = report.expect("an import");
+        assert_eq!(
+            (report.created, report.failed.len()),
+            (5, 0),
+            "{look:?}: {report}"
+        );
+        if matches!(look, Look::Each) {
+            told.sort();
+            let stored = codes.iter().map(|(_, stored)| stored.clone());
+            assert_eq!(told, (0..).zip(stored).collect::<Vec<_>>());
+        }
+    }
 }

@@ -205,6 +205,10 @@ impl<'f, M: Contract> Import<'f, M> {
     /// Is told of each row that a record was stored in, once it is committed: the record's index from 0, the row as it is
     /// stored, and what was done. In [`run_in`](Self::run_in) it is told in the end; the commit is the caller's. For children
     /// that refer to the row. It costs a statement for the rows that a chunk updates, and one for those that it creates.
+    ///
+    /// What becomes of a record is the same with and without it: a row that cannot be found again is not told. That is one whose
+    /// only key a trigger or the column's type has altered, on MySQL, MariaDB and SQLite; PostgreSQL refuses it
+    /// ([`Error::KeyAltered`]).
     pub fn each(mut self, mut each: impl FnMut(u64, &M, &Outcome) + Send + 'f) -> Self {
         self.options.each = Some(Box::new(move |index, row: &Row, outcome: &Outcome| {
             each(index, row.open(), outcome);

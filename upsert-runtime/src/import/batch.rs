@@ -3,6 +3,7 @@
 mod arrays;
 mod candidates;
 mod chunk;
+mod create;
 mod key_changes;
 mod numbering;
 mod read;

@@ -66,6 +66,19 @@ impl<DB: Supported> Statement<DB> {
         Ok((!union.is_empty()).then_some(this))
     }
 
+    /// `SELECT "id" FROM "taxonomy" WHERE "slug" = ANY($1::TEXT[])`: the rows that have this key of one of the records.
+    pub(super) fn having_keys(
+        mapping: Mapping<DB>,
+        columns: &[usize],
+        records: &[&New],
+    ) -> sqlx::Result<Self> {
+        let Sql { from, names, .. } = mapping.sql();
+        let id = names[mapping.model.id];
+        let mut this = Self::planned(format!("SELECT {id}{from} WHERE "));
+        this.key_in(mapping, columns, records)?;
+        Ok(this)
+    }
+
     /// `"slug" = ANY($1::TEXT[])`, `("site_id", "slug") IN ((?, ?), …)`
     fn key_in(
         &mut self,

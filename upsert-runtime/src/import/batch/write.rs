@@ -173,9 +173,7 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
                 self.culprit = Some(member.record);
             }
             let records: Vec<&New> = members.iter().map(|member| &member.new).collect();
-            let insert = Statement::insert_rows(self.mapping, &records);
-            let operation = Operation::Create;
-            session.write_rows(insert, members.len(), operation).await?;
+            session.create_rows(&records).await?;
         }
         Ok(())
     }
