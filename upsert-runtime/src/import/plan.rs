@@ -8,7 +8,7 @@ mod keys;
 mod order;
 
 pub(super) use self::components::Components;
-pub(super) use self::identity::{Decision, Plan, Rules};
+pub(super) use self::identity::{Decision, Plan, Planning, Rules};
 pub(super) use self::identity_map::{IdentityMap, RecordState, RowState};
 pub(super) use self::keys::{Keys, NONE};
 pub(super) use self::order::Order;

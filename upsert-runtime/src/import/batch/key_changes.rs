@@ -29,7 +29,8 @@ impl<DB: Supported> Chunk<'_, DB> {
         let KeyChanges { needs, freed } = self.key_changes(updates);
         let Order { layers, parked } = Order::of(&needs);
         for (column, mut freeing) in freed {
-            freeing.retain(|update| parked.contains(update));
+            // What is parked is in the order of its places.
+            freeing.retain(|update| parked.binary_search(update).is_ok());
             freeing.sort_unstable();
             freeing.dedup();
             let freeing: Vec<&RowUpdate> = freeing.iter().map(|&place| updates[place]).collect();

@@ -132,9 +132,16 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
         session: &mut Session<'_, DB>,
         rows: &[(u32, Row)],
     ) -> Result<(), Error> {
-        for rows in rows.chunks(self.size(1)) {
+        let size = self.size(1);
+        // Only a row that is deleted alone tells who is at fault.
+        let who_needs = if rows.len() % size == 1 || size == 1 {
+            self.who_needs()
+        } else {
+            HashMap::new()
+        };
+        for rows in rows.chunks(size) {
             if let [(row, _)] = rows {
-                self.culprit = self.who_needs(*row);
+                self.culprit = who_needs.get(row).copied();
             }
             let count = rows.len();
             let rows: Vec<&Row> = rows.iter().map(|(_, row)| row).collect();
@@ -145,20 +152,23 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
         Ok(())
     }
 
-    /// A record that needs a key of this row.
-    fn who_needs(&mut self, row: u32) -> Option<u32> {
-        let mut records = self.members().map(|member| member.record);
-        records.find(|&record| {
+    /// For each row, a record that needs a key of it.
+    fn who_needs(&mut self) -> HashMap<u32, u32> {
+        let mut who_needs = HashMap::new();
+        for record in self.members().map(|member| member.record) {
             let own = match self.plan.decisions[record as usize] {
                 Decision::Row { row, .. } => Some(row),
                 _ => None,
             };
             let last = self.map.last_values(record, own);
-            (0..self.map.keys.lookups()).any(|lookup| {
+            for lookup in 0..self.map.keys.lookups() {
                 let key = self.map.keys.unique(lookup, &last);
-                self.map.holder(lookup, key) == Some(row)
-            })
-        })
+                if let Some(row) = self.map.holder(lookup, key) {
+                    who_needs.entry(row).or_insert(record);
+                }
+            }
+        }
+        who_needs
     }
 
     /// Creates rows, in the order of their keys: unsorted, two importers would deadlock.

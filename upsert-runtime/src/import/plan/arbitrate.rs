@@ -1,6 +1,7 @@
 //! Keys that several want, or that are held: who gets them, and who fails.
 
 use std::cmp::Reverse;
+use std::collections::HashMap;
 
 use super::components::Need;
 use super::identity::{Decision, Draft, at, small};
@@ -20,39 +21,46 @@ struct Claim {
     holder: Option<u32>,
 }
 
+/// What is known of keys that several want.
+#[derive(Default)]
+pub(super) struct Arbitration {
+    /// Records that do not get a key, and its look-up.
+    pub(super) failed: Vec<(u32, u8)>,
+    /// Who needs a key that another row holds now.
+    pub(super) needs: Vec<Need>,
+}
+
 impl Draft<'_> {
-    /// Decides who gets a key that several want: who has it, then the owner by the earlier look-up, then the last. Gives who
-    /// needs a key that another row holds now.
-    pub(super) fn arbitrate(&mut self, given_away: &[u32]) -> Vec<Need> {
-        let mut failed = Vec::new();
-        let mut needs = Vec::new();
-        for lookup in 0..self.map.keys.lookups() {
-            let (claims, mut best) = self.claims(lookup);
-            for claim in claims.into_iter().filter(|claim| !claim.has) {
-                let Claim { record, holder, .. } = claim;
-                let best = at(&mut best, claim.key, None);
-                let is_best = best.is_some_and(|best| best.3 == record);
-                let stays = |row| self.unowned(row) && given_away.binary_search(&row).is_err();
-                if !is_best || holder.is_some_and(stays) {
-                    failed.push((record, lookup));
-                } else if let Some(row) = holder {
-                    let lookup = small(lookup);
-                    needs.push(Need {
-                        record,
-                        row,
-                        lookup,
-                    });
-                }
+    /// Decides who gets a key of this look-up that several want: who has it, then the owner by the earlier look-up, then the
+    /// last.
+    pub(super) fn arbitrate(&mut self, lookup: usize, given_away: &[u32], to: &mut Arbitration) {
+        let (claims, mut best) = self.claims(lookup);
+        for claim in claims.into_iter().filter(|claim| !claim.has) {
+            let Claim { record, holder, .. } = claim;
+            let best = at(&mut best, claim.key, None);
+            let is_best = best.is_some_and(|best| best.3 == record);
+            let stays = |row| self.unowned(row) && given_away.binary_search(&row).is_err();
+            let lookup = small(lookup);
+            if !is_best || holder.is_some_and(stays) {
+                to.failed.push((record, lookup));
+            } else if let Some(row) = holder {
+                to.needs.push(Need {
+                    record,
+                    row,
+                    lookup,
+                });
             }
         }
-        for (record, lookup) in failed {
+    }
+
+    /// Fails who does not get a key, once all look-ups are arbitrated.
+    pub(super) fn fail_who_gets_no_key(&mut self, failed: &[(u32, u8)]) {
+        for &(record, lookup) in failed {
             // The first key that is lost is the one that is told.
             if self.decisions[record as usize].is_some_and(Decision::is_to_write) {
-                let lookup = small(lookup);
                 self.decide(record, Decision::Conflict { lookup });
             }
         }
-        needs
     }
 
     /// Who claims which key of a look-up, and for each key how well the best claim to it stands.
@@ -90,22 +98,95 @@ impl Draft<'_> {
     }
 
     /// A record that fails leaves its row as it was, and with it the keys that others need.
+    ///
+    /// A need is looked at once, when the owner of what it needs is known to fail: a chain of records takes no more steps than
+    /// it has links.
     pub(super) fn fail_who_needs_a_held_key(&mut self, needs: &[Need]) {
-        let mut again = true;
-        while again {
-            again = false;
-            for &Need {
-                record,
-                row,
-                lookup,
-            } in needs
-            {
-                let owner = self.owner[row as usize];
-                if owner != NONE && !self.is_to_do(owner) && self.is_to_do(record) {
-                    self.decide(record, Decision::Conflict { lookup });
-                    again = true;
+        let mut by_owner: HashMap<u32, Vec<&Need>> = HashMap::new();
+        for need in needs {
+            let owner = self.owner[need.row as usize];
+            if owner != NONE {
+                by_owner.entry(owner).or_default().push(need);
+            }
+        }
+        let owners = by_owner.keys().copied();
+        let mut failing: Vec<u32> = owners.filter(|&owner| !self.is_to_do(owner)).collect();
+        let mut lost: HashMap<u32, u8> = HashMap::new();
+        while let Some(owner) = failing.pop() {
+            for need in by_owner.remove(&owner).unwrap_or_default() {
+                if self.is_to_do(need.record) {
+                    // The first key that is lost is the one that is told, in whichever order the owners are visited.
+                    let first = lost.entry(need.record).or_insert_with(|| {
+                        failing.push(need.record);
+                        need.lookup
+                    });
+                    *first = need.lookup.min(*first);
                 }
             }
         }
+        for (record, lookup) in lost {
+            self.decide(record, Decision::Conflict { lookup });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::import::plan::identity_map::IdentityMap;
+    use crate::import::plan::{Keys, Planning, RowState, Rules};
+
+    use super::*;
+
+    /// Each record is a row by its first key and wants the second key of the next one; the last one wants that of a row that
+    /// no record is.
+    fn chain(length: u32) -> IdentityMap {
+        let lookups: [&[usize]; 2] = [&[0], &[1]];
+        let mut map = IdentityMap::new(Keys::new(lookups, &[0, 1]));
+        let value = |map: &mut IdentityMap, place, number: u32| {
+            let bytes = Some(number.to_be_bytes().to_vec());
+            map.keys.number(place, bytes, false)
+        };
+        for row in 0..=length {
+            let values = [value(&mut map, 0, row), value(&mut map, 1, row)];
+            map.create(&values, RowState::Here);
+        }
+        for record in 0..length {
+            let values = [value(&mut map, 0, record), value(&mut map, 1, record + 1)];
+            let record = map.add_record(RecordState::Open);
+            map.know_record(record, &values);
+        }
+        map
+    }
+
+    #[test]
+    fn who_waits_for_a_held_key_is_visited_once() {
+        const LENGTH: u32 = 1_000;
+        let mut map = chain(LENGTH);
+        let rules = Rules {
+            unclaimed: vec![false; 2],
+            is_id: vec![false; 2],
+            delete_missing: false,
+        };
+        let mut draft = Draft::new(&mut map, &rules);
+        draft.merge_equal_records();
+        draft.own_by_first_key();
+        let mut arbitration = Arbitration::default();
+        draft.arbitrate(1, &[], &mut arbitration);
+        draft.fail_who_gets_no_key(&arbitration.failed);
+        draft.steps.set(0);
+        draft.fail_who_needs_a_held_key(&arbitration.needs);
+        assert!(draft.steps.get() < 10 * LENGTH, "{}", draft.steps.get());
+        let mut planning = Planning::new(&mut map, &rules);
+        let mut stages = 1;
+        let plan = loop {
+            match planning.step() {
+                Some(plan) => break plan,
+                None => stages += 1,
+            }
+        };
+        // Others run between the stages.
+        assert!(stages > 2 * 2, "{stages}");
+        let fails = |decision: &Decision| matches!(decision, Decision::Conflict { lookup: 1 });
+        assert!(plan.decisions.iter().all(fails));
     }
 }

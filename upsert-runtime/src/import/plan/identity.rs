@@ -1,7 +1,9 @@
 //! Which record is which row, judged over the whole import.
 
 use std::collections::HashMap;
+use std::mem;
 
+use super::arbitrate::Arbitration;
 use super::components::Components;
 use super::identity_map::{IdentityMap, RecordState, RowState};
 use super::keys::NONE;
@@ -61,44 +63,115 @@ pub(super) struct Draft<'p> {
     pub(super) decisions: Vec<Option<Decision>>,
     /// For each row, the record that owns it.
     pub(super) owner: Vec<u32>,
+    /// How many times it was asked whether a record is still to be written.
+    #[cfg(test)]
+    pub(super) steps: std::cell::Cell<u32>,
 }
 
-impl Plan {
-    /// Makes the plan. Decisions on records that are not open any more count for nothing, but their claims do.
-    pub(crate) fn new(map: &mut IdentityMap, rules: &Rules) -> Self {
-        let mut draft = Draft::new(map, rules);
-        draft.identify();
-        let missing = draft.missing();
-        let gives_away = rules.delete_missing && !draft.has_unknown();
-        let needs = draft.arbitrate(if gives_away { &missing } else { &[] });
-        draft.fail_who_needs_a_held_key(&needs);
-        let needs = needs.into_iter().filter(|need| draft.is_to_do(need.record));
-        let components = Components::of(needs, &draft.owner);
+/// The making of a plan, stage by stage, so that a task can let others run between the stages. A stage looks at each record a few
+/// times at most.
+pub(crate) struct Planning<'p> {
+    draft: Draft<'p>,
+    next: Stage,
+    /// Candidates for deletion that no record is.
+    missing: Vec<u32>,
+    arbitration: Arbitration,
+}
+
+/// What is to be done next.
+#[derive(Clone, Copy)]
+enum Stage {
+    Merge,
+    OwnByFirstKey,
+    FallBack(usize),
+    FindMissing,
+    Arbitrate(usize),
+    Join,
+}
+
+impl<'p> Planning<'p> {
+    /// Begins a plan. Decisions on records that are not open any more count for nothing, but their claims do.
+    pub(crate) fn new(map: &'p mut IdentityMap, rules: &'p Rules) -> Self {
         Self {
-            decisions: draft.decisions.into_iter().flatten().collect(),
+            draft: Draft::new(map, rules),
+            next: Stage::Merge,
+            missing: Vec::new(),
+            arbitration: Arbitration::default(),
+        }
+    }
+
+    /// Goes one stage on. Gives the plan after the last one.
+    pub(crate) fn step(&mut self) -> Option<Plan> {
+        let draft = &mut self.draft;
+        let lookups = draft.map.keys.lookups();
+        self.next = match self.next {
+            Stage::Merge => {
+                draft.merge_equal_records();
+                Stage::OwnByFirstKey
+            }
+            Stage::OwnByFirstKey => {
+                draft.own_by_first_key();
+                Stage::FallBack(1)
+            }
+            Stage::FallBack(lookup) if lookup < lookups => {
+                draft.fall_back(lookup);
+                Stage::FallBack(lookup + 1)
+            }
+            Stage::FallBack(_) => {
+                draft.create_the_others();
+                Stage::FindMissing
+            }
+            Stage::FindMissing => {
+                self.missing = draft.missing();
+                Stage::Arbitrate(0)
+            }
+            Stage::Arbitrate(lookup) if lookup < lookups => {
+                let gives_away = draft.rules.delete_missing && !draft.has_unknown();
+                let given_away: &[u32] = if gives_away { &self.missing } else { &[] };
+                draft.arbitrate(lookup, given_away, &mut self.arbitration);
+                Stage::Arbitrate(lookup + 1)
+            }
+            Stage::Arbitrate(_) => {
+                draft.fail_who_gets_no_key(&self.arbitration.failed);
+                draft.fail_who_needs_a_held_key(&self.arbitration.needs);
+                Stage::Join
+            }
+            Stage::Join => return Some(self.join()),
+        };
+        None
+    }
+
+    /// Joins records whose key changes depend on each other, which is the last stage.
+    fn join(&mut self) -> Plan {
+        let draft = &mut self.draft;
+        let needs = mem::take(&mut self.arbitration.needs).into_iter();
+        let needs = needs.filter(|need| draft.is_to_do(need.record));
+        let components = Components::of(needs, &draft.owner);
+        Plan {
+            decisions: mem::take(&mut draft.decisions)
+                .into_iter()
+                .flatten()
+                .collect(),
             components,
-            missing,
+            missing: mem::take(&mut self.missing),
         }
     }
 }
 
 impl<'p> Draft<'p> {
-    fn new(map: &'p mut IdentityMap, rules: &'p Rules) -> Self {
+    pub(super) fn new(map: &'p mut IdentityMap, rules: &'p Rules) -> Self {
         Self {
             decisions: vec![None; map.records.states.len()],
             owner: vec![NONE; map.rows.states.len()],
+            #[cfg(test)]
+            steps: std::cell::Cell::default(),
             map,
             rules,
         }
     }
 
-    /// Decides which record is which row, before anybody asks whether its keys are to be had.
-    fn identify(&mut self) {
-        self.merge_equal_records();
-        self.own_by_first_key();
-        for lookup in 1..self.map.keys.lookups() {
-            self.fall_back(lookup);
-        }
+    /// Who finds no row by any look-up is created.
+    fn create_the_others(&mut self) {
         for decision in &mut self.decisions {
             decision.get_or_insert(Decision::Create);
         }
@@ -114,6 +187,8 @@ impl<'p> Draft<'p> {
 
     /// Whether a record is still to be written.
     pub(super) fn is_to_do(&self, record: u32) -> bool {
+        #[cfg(test)]
+        self.steps.set(self.steps.get() + 1);
         self.state(record) == RecordState::Open
             && self.decisions[record as usize].is_some_and(Decision::is_to_write)
     }
@@ -151,7 +226,7 @@ impl<'p> Draft<'p> {
     }
 
     /// Records equal in their first usable look-up are one: the last counts.
-    fn merge_equal_records(&mut self) {
+    pub(super) fn merge_equal_records(&mut self) {
         let lookups = self.map.keys.lookups();
         let mut taken: Vec<Vec<bool>> = vec![Vec::new(); lookups];
         for record in self.records().rev() {
@@ -177,7 +252,7 @@ impl<'p> Draft<'p> {
     }
 
     /// A record that finds a row by the first look-up owns it.
-    fn own_by_first_key(&mut self) {
+    pub(super) fn own_by_first_key(&mut self) {
         for record in self.records() {
             if self.decisions[record as usize].is_none() {
                 let key = self.map.record_key(record, 0);

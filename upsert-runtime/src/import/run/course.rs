@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::import::batch::moved;
 use crate::import::notify::Finished;
 use crate::import::options::{Missing, OnFailure, OnTakeover, Options};
-use crate::import::plan::{Plan, Rules};
+use crate::import::plan::Rules;
 use crate::import::source::Source;
 use crate::mapping::Mapping;
 
@@ -104,7 +104,7 @@ impl<'t, DB: Supported> Course<'t, DB> {
         let learned = Box::pin(first_pass.run(source)).await?;
         // Nobody knows which rows are missing if a record could not be looked up.
         let rules = self.rules(deletes_missing && !learned.is_incomplete);
-        let plan = Plan::new(&mut self.table.map, &rules);
+        let plan = self.table.plan(&rules).await;
         self.ledger.miss(plan.missing.len() as u64);
         let delete_missing = rules.delete_missing;
         if delete_missing {

@@ -10,6 +10,8 @@ use crate::import::plan::Components;
 #[derive(Default)]
 pub(super) struct Queue {
     ready: Vec<Group>,
+    /// How many records are in the groups that are ready.
+    ready_records: usize,
     /// Records of components that are not complete, by the component.
     waiting: HashMap<u32, Vec<Member>>,
 }
@@ -18,7 +20,7 @@ impl Queue {
     /// Adds a record. One that stands alone is ready; one of a component is when the component is complete.
     pub(super) fn add(&mut self, member: Member, components: &Components) {
         let Some((component, size)) = components.find(member.record) else {
-            self.ready.push(Group {
+            self.push(Group {
                 members: vec![member],
                 given_away: Vec::new(),
                 is_witness: false,
@@ -30,7 +32,7 @@ impl Queue {
         if members.len() == size
             && let Some(members) = self.waiting.remove(&component)
         {
-            self.ready.push(Group {
+            self.push(Group {
                 members,
                 given_away: components.given_away(component).to_vec(),
                 is_witness: false,
@@ -40,16 +42,22 @@ impl Queue {
 
     /// Adds a record that is not written, but whose rows are to be locked.
     pub(super) fn add_witness(&mut self, member: Member) {
-        self.ready.push(Group {
+        self.push(Group {
             members: vec![member],
             given_away: Vec::new(),
             is_witness: true,
         });
     }
 
-    /// How many records are ready.
+    /// Adds a group that is ready.
+    fn push(&mut self, group: Group) {
+        self.ready_records += group.members.len();
+        self.ready.push(group);
+    }
+
+    /// How many records are ready. It is asked for each record, so nothing is counted here.
     pub(super) fn ready_records(&self) -> usize {
-        self.ready.iter().map(|group| group.members.len()).sum()
+        self.ready_records
     }
 
     /// Whether nothing is ready.
@@ -64,6 +72,7 @@ impl Queue {
 
     /// Takes what is ready.
     pub(super) fn take_ready(&mut self) -> Vec<Group> {
+        self.ready_records = 0;
         mem::take(&mut self.ready)
     }
 
@@ -72,10 +81,38 @@ impl Queue {
     pub(super) fn take_back(&mut self, groups: impl Iterator<Item = Group>) -> Vec<Member> {
         let waiting = mem::take(&mut self.waiting);
         let (witnesses, groups): (Vec<_>, Vec<_>) = groups.partition(|group| group.is_witness);
-        self.ready.extend(witnesses);
+        witnesses.into_iter().for_each(|group| self.push(group));
         let members = groups.into_iter().flat_map(|group| group.members);
         let mut members: Vec<_> = members.chain(waiting.into_values().flatten()).collect();
         members.sort_by_key(|member| member.record);
         members
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::value::New;
+
+    use super::*;
+
+    fn member(record: u32) -> Member {
+        Member {
+            record,
+            new: New::of(()),
+        }
+    }
+
+    #[test]
+    fn what_is_ready_is_counted_as_it_comes_and_goes() {
+        let mut queue = Queue::default();
+        let components = Components::default();
+        (0..3).for_each(|record| queue.add(member(record), &components));
+        queue.add_witness(member(3));
+        assert_eq!(queue.ready_records(), 4);
+        let groups = queue.take_ready();
+        assert_eq!(queue.ready_records(), 0);
+        // The witness is ready again.
+        let members = queue.take_back(groups.into_iter());
+        assert_eq!((members.len(), queue.ready_records()), (3, 1));
     }
 }

@@ -155,7 +155,7 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
         }
         self.ledger.tell_progress();
         if !undone.is_empty() {
-            self.plan_again(undone)?;
+            self.plan_again(undone).await?;
         }
         Ok(())
     }
@@ -239,12 +239,12 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
         if self.moves > 1 {
             rt::sleep(Retry::short_pause()).await;
         }
-        self.plan_again(batches)
+        self.plan_again(batches).await
     }
 
     /// Makes the plan again and puts what is not written yet in its place in it.
-    fn plan_again(&mut self, batches: Vec<Bisection>) -> Result<(), Error> {
-        self.plan = Plan::new(&mut self.table.map, &self.rules);
+    async fn plan_again(&mut self, batches: Vec<Bisection>) -> Result<(), Error> {
+        self.plan = self.table.plan(&self.rules).await;
         let groups = batches.into_iter().flat_map(|batch| batch.groups);
         for member in self.queue.take_back(groups) {
             self.route(member)?;

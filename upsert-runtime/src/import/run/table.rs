@@ -1,9 +1,11 @@
 //! The table that an import works on.
 
+use sqlx_core::rt;
+
 use crate::backend::Supported;
 use crate::import::batch::{Candidates, collated};
 use crate::import::options::Scope;
-use crate::import::plan::{IdentityMap, Keys};
+use crate::import::plan::{IdentityMap, Keys, Plan, Planning, Rules};
 use crate::mapping::Mapping;
 
 use super::place::Place;
@@ -34,6 +36,17 @@ impl<'t, DB: Supported> Table<'t, DB> {
             candidates: Candidates::new(mapping, scope),
             mapping,
             place,
+        }
+    }
+
+    /// Makes the plan. It asks no database, so that others are let run between its stages.
+    pub(super) async fn plan(&mut self, rules: &Rules) -> Plan {
+        let mut planning = Planning::new(&mut self.map, rules);
+        loop {
+            if let Some(plan) = planning.step() {
+                return plan;
+            }
+            rt::yield_now().await;
         }
     }
 }
