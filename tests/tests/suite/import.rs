@@ -13,6 +13,7 @@ mod property;
 mod statements;
 mod things;
 mod together;
+mod tree;
 mod types;
 
 pub(super) fn add(suite: &mut upsert_tests::Suite<crate::Sqlx>) {
@@ -27,5 +28,6 @@ pub(super) fn add(suite: &mut upsert_tests::Suite<crate::Sqlx>) {
     property::add(suite);
     statements::add(suite);
     together::add(suite);
+    tree::add(suite);
     types::add(suite);
 }

@@ -52,6 +52,10 @@ pub trait Dialect {
         None
     }
 
+    /// Selects the foreign keys of a table to itself: the columns and the columns that they refer to, each list quoted for a
+    /// statement, and 1 where a row is deleted with the row that it refers to.
+    fn self_references(from: &str) -> String;
+
     /// A value of this type that is no other row's, for a row that gives its key away and gets another one in the same
     /// transaction; `None` where the type has none. `id` is an expression.
     fn parked(type_name: &str, id: &str) -> Option<String>;
@@ -76,5 +80,19 @@ pub trait Dialect {
         format!(
             "WITH upsert_new ({names}) AS ({rows}) {update}{set} FROM upsert_new WHERE {id} = upsert_id"
         )
+    }
+}
+
+/// The schema and the name of the table in a ` FROM` in backticks. Neither has a dot in it.
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+pub(super) fn path(from: &str) -> (Option<String>, String) {
+    let unquoted = |name: &str| {
+        let name = name.strip_prefix('`').unwrap_or(name);
+        name.strip_suffix('`').unwrap_or(name).replace("``", "`")
+    };
+    let path = from.trim_start_matches(" FROM ");
+    match path.split_once('.') {
+        Some((schema, table)) => (Some(unquoted(schema)), unquoted(table)),
+        None => (None, unquoted(path)),
     }
 }

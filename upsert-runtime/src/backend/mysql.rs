@@ -8,7 +8,7 @@ use sqlx::mysql::{MySqlArguments, MySqlConnection, MySqlDatabaseError, MySqlQuer
 use sqlx::{Arguments, AssertSqlSafe, Database, MySql, SqlSafeStr, SqlStr};
 
 use super::codec::{Bytes, Column, codec};
-use super::dialect::RowList;
+use super::dialect::{RowList, path};
 use super::wire::wire;
 use super::{Capabilities, Cause, Classify, Codec, Dialect, Driver, Supported, Wire, sealed};
 use crate::locking::{Locking, Wait};
@@ -97,6 +97,24 @@ impl Dialect for MySql {
                  ELSE WEIGHT_STRING({expression}) END"
             )
         })
+    }
+
+    // Schema and table are said for both, so that the server opens no other table.
+    fn self_references(from: &str) -> String {
+        let (schema, table) = path(from);
+        let schema = schema.map_or_else(|| "DATABASE()".to_owned(), |schema| literal(&schema));
+        let table = literal(&table);
+        format!(
+            "SELECT GROUP_CONCAT(CONCAT('`', REPLACE(k.COLUMN_NAME, '`', '``'), '`') ORDER BY k.ORDINAL_POSITION), \
+             GROUP_CONCAT(CONCAT('`', REPLACE(k.REFERENCED_COLUMN_NAME, '`', '``'), '`') ORDER BY k.ORDINAL_POSITION), \
+             CASE r.DELETE_RULE WHEN 'CASCADE' THEN 1 ELSE 0 END \
+             FROM information_schema.KEY_COLUMN_USAGE k JOIN information_schema.REFERENTIAL_CONSTRAINTS r \
+             ON r.CONSTRAINT_NAME = k.CONSTRAINT_NAME \
+             WHERE k.TABLE_SCHEMA = {schema} AND k.TABLE_NAME = {table} \
+             AND r.CONSTRAINT_SCHEMA = {schema} AND r.TABLE_NAME = {table} \
+             AND k.REFERENCED_TABLE_SCHEMA = k.TABLE_SCHEMA AND k.REFERENCED_TABLE_NAME = k.TABLE_NAME \
+             GROUP BY k.CONSTRAINT_NAME, r.DELETE_RULE"
+        )
     }
 
     fn parked(type_name: &str, id: &str) -> Option<String> {
@@ -212,6 +230,11 @@ impl Wire<Self> for MySql {
     }
 
     wire!(MySql);
+}
+
+/// A text as a literal.
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
 fn number(error: &dyn DatabaseError) -> u16 {

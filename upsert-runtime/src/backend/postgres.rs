@@ -89,7 +89,6 @@ impl Dialect for Postgres {
 
     // Nondeterministic collations: https://www.postgresql.org/docs/current/collation.html#COLLATION-NONDETERMINISTIC
     fn unknown_collations(from: &str, columns: &[&str]) -> Option<String> {
-        let literal = |text: &str| format!("'{}'", text.replace('\'', "''"));
         let table = literal(from.trim_start_matches(" FROM "));
         let unquoted = |name: &&str| format!("(parse_ident({}))[1]", literal(name));
         let columns = columns.iter().map(unquoted).collect::<Vec<_>>().join(", ");
@@ -97,6 +96,20 @@ impl Dialect for Postgres {
             "SELECT 1 FROM pg_attribute JOIN pg_collation ON pg_collation.oid = attcollation \
              WHERE attrelid = {table}::regclass AND attname IN ({columns}) AND NOT collisdeterministic"
         ))
+    }
+
+    fn self_references(from: &str) -> String {
+        let table = literal(from.trim_start_matches(" FROM "));
+        format!(
+            "SELECT string_agg(quote_ident(own.attname), ', ' ORDER BY place), \
+             string_agg(quote_ident(other.attname), ', ' ORDER BY place), (confdeltype = 'c')::INT4::INT8 \
+             FROM pg_constraint \
+             CROSS JOIN LATERAL unnest(conkey, confkey) WITH ORDINALITY AS columns (own_number, other_number, place) \
+             JOIN pg_attribute own ON own.attrelid = conrelid AND own.attnum = own_number \
+             JOIN pg_attribute other ON other.attrelid = confrelid AND other.attnum = other_number \
+             WHERE contype = 'f' AND conrelid = {table}::regclass AND confrelid = conrelid \
+             GROUP BY pg_constraint.oid, confdeltype"
+        )
     }
 
     fn parked(type_name: &str, id: &str) -> Option<String> {
@@ -245,6 +258,11 @@ fn routine(error: &dyn DatabaseError) -> Option<&str> {
     error
         .try_downcast_ref::<PgDatabaseError>()
         .and_then(PgDatabaseError::routine)
+}
+
+/// A text as a literal.
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
 }
 
 /// What `lock_timeout` is set to; its 0 means for ever.

@@ -9,7 +9,7 @@ use sqlx::sqlite::{SqliteArgumentsBuffer, SqliteConnection};
 use sqlx::{AssertSqlSafe, Database, Row, Sqlite};
 
 use super::codec::{Bytes, Column, codec};
-use super::dialect::RowList;
+use super::dialect::{RowList, path};
 use super::wire::wire;
 use super::{Capabilities, Cause, Classify, Codec, Dialect, Driver, Supported, Wire, sealed};
 use crate::locking::{Locking, Wait};
@@ -67,6 +67,21 @@ impl Dialect for Sqlite {
                  ELSE {expression} END"
             )
         })
+    }
+
+    fn self_references(from: &str) -> String {
+        let literal = |text: &str| format!("'{}'", text.replace('\'', "''"));
+        let (schema, table) = path(from);
+        let table = literal(&table);
+        let within = schema.map_or_else(String::new, |schema| format!(", {}", literal(&schema)));
+        // Where the key names no columns it refers to the primary key.
+        let key = format!("SELECT name FROM pragma_table_info({table}{within}) WHERE pk = seq + 1");
+        format!(
+            "SELECT group_concat('`' || replace(\"from\", '`', '``') || '`', ', '), \
+             group_concat('`' || replace(coalesce(\"to\", ({key})), '`', '``') || '`', ', '), on_delete = 'CASCADE' \
+             FROM (SELECT * FROM pragma_foreign_key_list({table}{within}) ORDER BY id, seq) \
+             WHERE lower(\"table\") = lower({table}) GROUP BY id, on_delete"
+        )
     }
 
     fn parked(type_name: &str, id: &str) -> Option<String> {

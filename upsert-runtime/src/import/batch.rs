@@ -2,6 +2,7 @@
 
 mod arrays;
 mod candidates;
+mod cascade;
 mod chunk;
 mod create;
 mod key_changes;
@@ -13,6 +14,7 @@ mod store;
 mod write;
 
 pub(super) use self::candidates::Candidates;
+pub(super) use self::cascade::{Deleter, SelfReference};
 pub(super) use self::chunk::{Attempt, Chunk, Group, Manner, Member, Settled, Written, moved};
 pub(super) use self::numbering::{Numbering, collated};
 pub(super) use self::read::{KeyReader, Keyed, SelectedRow};

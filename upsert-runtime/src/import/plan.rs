@@ -6,9 +6,11 @@ mod identity;
 mod identity_map;
 mod keys;
 mod order;
+mod planning;
 
 pub(super) use self::components::Components;
-pub(super) use self::identity::{Decision, Plan, Planning, Rules};
+pub(super) use self::identity::{Decision, Rules};
 pub(super) use self::identity_map::{IdentityMap, RecordState, RowState};
 pub(super) use self::keys::{Keys, NONE};
 pub(super) use self::order::Order;
+pub(super) use self::planning::{Plan, Planning};

@@ -12,7 +12,8 @@ use crate::transaction::UnitOfWork;
 use crate::value::{New, Row};
 
 use super::candidates::Candidates;
-use super::read::{KeyReader, Keyed};
+use super::cascade::SelfReference;
+use super::read::{KeyReader, Keyed, NumberedRow};
 
 /// A record that is to be written.
 pub(crate) struct Member {
@@ -48,6 +49,8 @@ pub(crate) struct Chunk<'i, DB: Supported> {
     /// The columns that are compared by a collation key.
     pub(crate) collated: &'i [usize],
     pub(crate) groups: &'i [Group],
+    /// The table's foreign keys to itself.
+    pub(crate) references: &'i [SelfReference],
     /// Which rows give their keys away.
     pub(crate) candidates: Candidates<'i, DB>,
     pub(crate) manner: Manner,
@@ -72,6 +75,8 @@ pub(crate) struct Written {
     pub(crate) records: Vec<Settled>,
     /// Rows that gave their keys away, by their numbers.
     pub(crate) deleted: Vec<(u32, Row)>,
+    /// Rows that the database removed with them.
+    pub(crate) besides: Vec<NumberedRow>,
 }
 
 /// What became of a record.

@@ -9,6 +9,7 @@ use crate::mapping::Mapping;
 use crate::step::{Session, Statement};
 use crate::value::{New, Row};
 
+use super::cascade::SelfReference;
 use super::numbering::Numbering;
 
 /// A record, with the numbers of its key columns.
@@ -172,6 +173,26 @@ impl<'a, 'c, DB: Supported> KeyReader<'a, 'c, DB> {
             }
         }
         Ok(locked)
+    }
+
+    /// The rows that refer to these by a foreign key of the table to itself, locked in the order of their ids.
+    pub(super) async fn referring(
+        &mut self,
+        rows: &[&Row],
+        reference: &SelfReference,
+    ) -> Result<Vec<NumberedRow>, Error> {
+        let failed = self.session.failed(Operation::Lock);
+        let (mapping, locking) = (self.session.mapping, self.session.locking);
+        let mut referring = Vec::new();
+        for rows in rows.chunks(most_keys::<DB>(1)) {
+            let collated = self.numbering.collated;
+            let select = Statement::referring(mapping, rows, reference, collated, locking);
+            let select = select.map_err(failed)?;
+            for selected in self.select(select, Operation::Lock).await? {
+                referring.push(self.numbered(selected)?);
+            }
+        }
+        Ok(referring)
     }
 
     /// A page of the table, in the order of the ids.

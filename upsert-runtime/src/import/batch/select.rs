@@ -10,6 +10,8 @@ use crate::schema::Sql;
 use crate::step::Statement;
 use crate::value::{New, Row};
 
+use super::cascade::SelfReference;
+
 impl<DB: Supported> Statement<DB> {
     /// `SELECT …, <collation keys> FROM "taxonomy"`
     fn select(mapping: Mapping<DB>, collated: &[usize]) -> Self {
@@ -188,6 +190,31 @@ impl<DB: Supported> Statement<DB> {
         this.push(" WHERE ");
         this.id_in(mapping, rows)?;
         this.push(&format!(" ORDER BY {id}"));
+        this.push(DB::Driver::lock_clause(locking).unwrap_or_default());
+        Ok(this)
+    }
+
+    /// `SELECT … FROM "taxonomy" WHERE ("parent_id") IN (SELECT "id" FROM "taxonomy" WHERE "id" = ANY($1::INT8[])) ORDER BY "id"
+    /// FOR UPDATE`
+    pub(super) fn referring(
+        mapping: Mapping<DB>,
+        rows: &[&Row],
+        reference: &SelfReference,
+        collated: &[usize],
+        locking: Locking,
+    ) -> sqlx::Result<Self> {
+        let Sql { from, names, .. } = mapping.sql();
+        let SelfReference {
+            columns,
+            referenced,
+            ..
+        } = reference;
+        let mut this = Self::select(mapping, collated);
+        this.push(&format!(
+            " WHERE ({columns}) IN (SELECT {referenced}{from} WHERE "
+        ));
+        this.id_in(mapping, rows)?;
+        this.push(&format!(") ORDER BY {}", names[mapping.model.id]));
         this.push(DB::Driver::lock_clause(locking).unwrap_or_default());
         Ok(this)
     }

@@ -9,7 +9,9 @@ use crate::outcome::Outcome;
 use crate::step::{Session, Statement};
 use crate::value::{Changes, New, Row};
 
+use super::cascade::Deleter;
 use super::chunk::{Chunk, Member, RowsByNumber, Settled, Written};
+use super::read::NumberedRow;
 
 /// A row that is to be updated: as it is, what is to be set, and in which columns.
 pub(super) struct RowUpdate {
@@ -53,7 +55,7 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
             .given_away()
             .filter_map(|row| Some((row, rows.remove(&row)?)))
             .collect();
-        self.delete(session, &deleted).await?;
+        let besides = self.delete(session, &deleted).await?;
         let to_update: Vec<&RowUpdate> = updates.iter().collect();
         self.update(session, &to_update).await?;
         self.insert(session, &mut creates).await?;
@@ -84,7 +86,11 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
                 after: after.remove(&member.record),
             });
         }
-        Ok(Written { records, deleted })
+        Ok(Written {
+            records,
+            deleted,
+            besides,
+        })
     }
 
     /// Compares the records with their rows, which are taken out of `rows`.
@@ -126,12 +132,14 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
         sorted
     }
 
-    /// Deletes rows whose keys are needed. One that the database will not delete keeps them.
+    /// Deletes rows whose keys are needed. One that the database will not delete keeps them, and so does one with which a row
+    /// would go that is to stay. Gives what went besides.
     async fn delete(
         &mut self,
         session: &mut Session<'_, DB>,
         rows: &[(u32, Row)],
-    ) -> Result<(), Error> {
+    ) -> Result<Vec<NumberedRow>, Error> {
+        let mut besides = Vec::new();
         let size = self.size(1);
         // Only a row that is deleted alone tells who is at fault.
         let who_needs = if rows.len() % size == 1 || size == 1 {
@@ -143,13 +151,20 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
             if let [(row, _)] = rows {
                 self.culprit = who_needs.get(row).copied();
             }
-            let count = rows.len();
             let rows: Vec<&Row> = rows.iter().map(|(_, row)| row).collect();
-            let delete = Statement::delete_rows(self.mapping, &rows);
-            let deleted = session.write_rows(delete, count, Operation::Delete).await;
-            deleted.map_err(as_conflict)?;
+            let mut deleter = Deleter {
+                mapping: self.mapping,
+                map: &mut *self.map,
+                missing: &self.plan.missing,
+                collated: self.collated,
+                references: self.references,
+                candidates: self.candidates.reborrow(),
+                size,
+            };
+            let went = deleter.delete(session, &rows).await;
+            besides.extend(went.map_err(as_conflict)?);
         }
-        Ok(())
+        Ok(besides)
     }
 
     /// For each row, a record that needs a key of it.

@@ -128,7 +128,9 @@ mod tests {
         // By two look-ups.
         let twice = steps((0..LENGTH).rev().chain((0..LENGTH).rev()).map(need));
         assert!(
-            [forward, backward, halves, twice].iter().all(|&steps| steps < 2 * most),
+            [forward, backward, halves, twice]
+                .iter()
+                .all(|&steps| steps < 2 * most),
             "{forward} {backward} {halves} {twice}"
         );
     }

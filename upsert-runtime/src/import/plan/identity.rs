@@ -1,10 +1,7 @@
 //! Which record is which row, judged over the whole import.
 
 use std::collections::HashMap;
-use std::mem;
 
-use super::arbitrate::Arbitration;
-use super::components::Components;
 use super::identity_map::{IdentityMap, RecordState, RowState};
 use super::keys::NONE;
 
@@ -44,21 +41,10 @@ pub(crate) struct Rules {
     pub(crate) delete_missing: bool,
 }
 
-/// The plan of an import.
-#[derive(Default)]
-pub(crate) struct Plan {
-    /// For each record, what is to become of it.
-    pub(crate) decisions: Vec<Decision>,
-    /// Records whose key changes depend on each other.
-    pub(crate) components: Components,
-    /// Candidates for deletion that no record is, in the order of their numbers.
-    pub(crate) missing: Vec<u32>,
-}
-
 /// A plan in the making.
 pub(super) struct Draft<'p> {
     pub(super) map: &'p mut IdentityMap,
-    rules: &'p Rules,
+    pub(super) rules: &'p Rules,
     /// For each record, what is to become of it, as far as that is decided.
     pub(super) decisions: Vec<Option<Decision>>,
     /// For each row, the record that owns it.
@@ -66,96 +52,6 @@ pub(super) struct Draft<'p> {
     /// How many times it was asked whether a record is still to be written.
     #[cfg(test)]
     pub(super) steps: std::cell::Cell<u32>,
-}
-
-/// The making of a plan, stage by stage, so that a task can let others run between the stages. A stage looks at each record a few
-/// times at most.
-pub(crate) struct Planning<'p> {
-    draft: Draft<'p>,
-    next: Stage,
-    /// Candidates for deletion that no record is.
-    missing: Vec<u32>,
-    arbitration: Arbitration,
-}
-
-/// What is to be done next.
-#[derive(Clone, Copy)]
-enum Stage {
-    Merge,
-    OwnByFirstKey,
-    FallBack(usize),
-    FindMissing,
-    Arbitrate(usize),
-    Join,
-}
-
-impl<'p> Planning<'p> {
-    /// Begins a plan. Decisions on records that are not open any more count for nothing, but their claims do.
-    pub(crate) fn new(map: &'p mut IdentityMap, rules: &'p Rules) -> Self {
-        Self {
-            draft: Draft::new(map, rules),
-            next: Stage::Merge,
-            missing: Vec::new(),
-            arbitration: Arbitration::default(),
-        }
-    }
-
-    /// Goes one stage on. Gives the plan after the last one.
-    pub(crate) fn step(&mut self) -> Option<Plan> {
-        let draft = &mut self.draft;
-        let lookups = draft.map.keys.lookups();
-        self.next = match self.next {
-            Stage::Merge => {
-                draft.merge_equal_records();
-                Stage::OwnByFirstKey
-            }
-            Stage::OwnByFirstKey => {
-                draft.own_by_first_key();
-                Stage::FallBack(1)
-            }
-            Stage::FallBack(lookup) if lookup < lookups => {
-                draft.fall_back(lookup);
-                Stage::FallBack(lookup + 1)
-            }
-            Stage::FallBack(_) => {
-                draft.create_the_others();
-                Stage::FindMissing
-            }
-            Stage::FindMissing => {
-                self.missing = draft.missing();
-                Stage::Arbitrate(0)
-            }
-            Stage::Arbitrate(lookup) if lookup < lookups => {
-                let gives_away = draft.rules.delete_missing && !draft.has_unknown();
-                let given_away: &[u32] = if gives_away { &self.missing } else { &[] };
-                draft.arbitrate(lookup, given_away, &mut self.arbitration);
-                Stage::Arbitrate(lookup + 1)
-            }
-            Stage::Arbitrate(_) => {
-                draft.fail_who_gets_no_key(&self.arbitration.failed);
-                draft.fail_who_needs_a_held_key(&self.arbitration.needs);
-                Stage::Join
-            }
-            Stage::Join => return Some(self.join()),
-        };
-        None
-    }
-
-    /// Joins records whose key changes depend on each other, which is the last stage.
-    fn join(&mut self) -> Plan {
-        let draft = &mut self.draft;
-        let needs = mem::take(&mut self.arbitration.needs).into_iter();
-        let needs = needs.filter(|need| draft.is_to_do(need.record));
-        let components = Components::of(needs, &draft.owner);
-        Plan {
-            decisions: mem::take(&mut draft.decisions)
-                .into_iter()
-                .flatten()
-                .collect(),
-            components,
-            missing: mem::take(&mut self.missing),
-        }
-    }
 }
 
 impl<'p> Draft<'p> {
@@ -171,14 +67,14 @@ impl<'p> Draft<'p> {
     }
 
     /// Who finds no row by any look-up is created.
-    fn create_the_others(&mut self) {
+    pub(super) fn create_the_others(&mut self) {
         for decision in &mut self.decisions {
             decision.get_or_insert(Decision::Create);
         }
     }
 
     /// Whether nobody knows which row some record is.
-    fn has_unknown(&self) -> bool {
+    pub(super) fn has_unknown(&self) -> bool {
         let is_unknown = |decision: &Option<Decision>| {
             matches!(decision, Some(Decision::NoKey | Decision::Ambiguous { .. }))
         };
@@ -268,7 +164,7 @@ impl<'p> Draft<'p> {
     }
 
     /// The others fall back to this look-up, judged against the keys as the owners will leave them.
-    fn fall_back(&mut self, lookup: usize) {
+    pub(super) fn fall_back(&mut self, lookup: usize) {
         let mut wanted: HashMap<u32, Vec<u32>> = HashMap::new();
         for record in self.records() {
             if self.decisions[record as usize].is_none() {
@@ -343,7 +239,7 @@ impl<'p> Draft<'p> {
     }
 
     /// The candidates for deletion that no record is.
-    fn missing(&self) -> Vec<u32> {
+    pub(super) fn missing(&self) -> Vec<u32> {
         let states = self.map.rows.states.iter().zip(&self.owner).enumerate();
         let missing =
             states.filter(|(_, (state, owner))| **state == RowState::Candidate && **owner == NONE);

@@ -172,7 +172,7 @@ impl IdentityMap {
 
     /// Notes a row as it was read. Gives its number, and whether that is news: a plan made before may be wrong then.
     pub(crate) fn see(&mut self, id: &[u8], values: &[u32]) -> (u32, bool) {
-        if let Some(row) = self.row_of(id).or_else(|| self.adopt(id, values)) {
+        if let Some(row) = self.recognize(id, values) {
             let is_news =
                 self.rows.states[row as usize] == RowState::Gone || self.row(row) != values;
             if is_news {
@@ -184,6 +184,11 @@ impl IdentityMap {
         let row = self.create(values, RowState::Here);
         self.rows.by_id.insert(id.into(), row);
         (row, true)
+    }
+
+    /// The row with this id or, if this import has created it and did not read its id, with these keys.
+    pub(crate) fn recognize(&mut self, id: &[u8], values: &[u32]) -> Option<u32> {
+        self.row_of(id).or_else(|| self.adopt(id, values))
     }
 
     /// The row that this import has created with these keys, whose id was not known so far.

@@ -114,6 +114,9 @@ impl<'t, DB: Supported> Course<'t, DB> {
             };
             let model = self.table.mapping.model.name;
             limit.check(&mut self.table.map, &plan, model)?;
+            if !plan.missing.is_empty() {
+                Box::pin(self.table.ask_references()).await?;
+            }
         }
         let (table, ledger) = (&mut self.table, &mut self.ledger);
         let second_pass = SecondPass::new(table, ledger, learned, (rules, plan), chunk_size);

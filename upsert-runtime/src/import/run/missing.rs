@@ -1,13 +1,14 @@
 //! Rows that no record is: counted, guarded, and deleted in the end.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use crate::backend::{Dialect as _, Supported};
-use crate::error::{Error, Operation};
-use crate::import::batch::{Candidates, KeyReader, Numbering, SelectedRow};
+use crate::error::Error;
+use crate::import::batch::{Deleter, KeyReader, Numbering, SelectedRow, SelfReference};
 use crate::import::plan::{IdentityMap, Keys, Plan, RowState};
 use crate::mapping::Mapping;
-use crate::step::{Session, Statement};
+use crate::step::Session;
 use crate::transaction::UnitOfWork;
 use crate::value::Row;
 
@@ -98,49 +99,90 @@ impl<DB: Supported> Table<'_, DB> {
         if left.is_empty() {
             return Ok(());
         }
-        let mut last: Option<Row> = None;
+        let mut refused = Vec::new();
+        let mut last: Option<Arc<Row>> = None;
         loop {
-            let page = self.page(last.as_ref(), page_size).await?;
+            let page = self.page(last.as_deref(), page_size).await?;
             let mut rows = Vec::new();
-            for selected in &page {
+            if page.is_empty() {
+                break;
+            }
+            for selected in page {
                 let row = self.map.row_of(&selected.id(self.mapping)?);
+                let selected = Arc::new(selected.row);
                 if row.is_some_and(|row| left.contains(&row)) {
-                    rows.push(&selected.row);
+                    rows.push(Arc::clone(&selected));
                 }
+                last = Some(selected);
             }
-            self.delete(rows, ledger).await?;
-            match page.into_iter().last() {
-                Some(selected) => last = Some(selected.row),
-                None => return Ok(()),
+            refused.extend(self.delete(rows, missing, ledger).await?);
+        }
+        if self.references.is_empty() {
+            return Ok(());
+        }
+        // A row that was kept by another one can go once that is gone.
+        loop {
+            let mut parts = Vec::new();
+            // A row mostly refers to one that was there before it.
+            for rows in refused.rchunks(page_size) {
+                parts.push(self.delete(rows.to_vec(), missing, ledger).await?);
             }
+            let still: Vec<Arc<Row>> = parts.into_iter().rev().flatten().collect();
+            if still.len() == refused.len() {
+                return Ok(());
+            }
+            refused = still;
         }
     }
 
-    /// Deletes rows, in halves where one of them cannot be deleted, which stays.
-    async fn delete(&mut self, rows: Vec<&Row>, ledger: &mut Ledger<'_>) -> Result<(), Error> {
+    /// Asks for the foreign keys of the table to itself.
+    pub(super) async fn ask_references(&mut self) -> Result<(), Error> {
+        let mut work = AskReferences {
+            mapping: self.mapping,
+        };
+        self.references = self.place.run(&mut work).await?;
+        Ok(())
+    }
+
+    /// Deletes rows, in halves where one of them cannot be deleted, the last half first. Gives those that stay for that, in
+    /// their order.
+    async fn delete(
+        &mut self,
+        rows: Vec<Arc<Row>>,
+        missing: &[u32],
+        ledger: &mut Ledger<'_>,
+    ) -> Result<Vec<Arc<Row>>, Error> {
+        let mut refused = Vec::new();
         let mut batches = vec![rows];
         while let Some(mut rows) = batches.pop() {
             if rows.is_empty() {
                 continue;
             }
+            let known: Vec<&Row> = rows.iter().map(|row| &**row).collect();
             let mut work = Deletion {
-                mapping: self.mapping,
-                map: &mut self.map,
-                collated: &self.collated,
-                rows: &rows,
-                candidates: self.candidates.reborrow(),
+                rows: &known,
+                deleter: Deleter {
+                    mapping: self.mapping,
+                    map: &mut self.map,
+                    missing,
+                    collated: &self.collated,
+                    references: &self.references,
+                    candidates: self.candidates.reborrow(),
+                    size: DB::Driver::CAPABILITIES.most_values,
+                },
             };
             match self.place.run(&mut work).await {
                 Ok(deleted) => deleted.into_iter().for_each(|row| ledger.delete(row)),
                 Err(error) if !error.is_about_record() => return Err(error),
-                Err(_) if rows.len() == 1 => {}
+                Err(_) if rows.len() == 1 => refused.extend(rows),
                 Err(_) => {
                     let rest = rows.split_off(rows.len() / 2);
-                    batches.extend([rest, rows]);
+                    batches.extend([rows, rest]);
                 }
             }
         }
-        Ok(())
+        refused.reverse();
+        Ok(refused)
     }
 
     /// The rows behind this one, in the order of their ids.
@@ -182,39 +224,59 @@ impl<DB: Supported> UnitOfWork<DB> for Page<'_, DB> {
     }
 }
 
+/// The question for the table's foreign keys to itself, as a unit of work.
+struct AskReferences<DB: Supported> {
+    mapping: Mapping<DB>,
+}
+
+impl<DB: Supported> UnitOfWork<DB> for AskReferences<DB> {
+    type Output = Vec<SelfReference>;
+
+    fn mapping(&self) -> Mapping<DB> {
+        self.mapping
+    }
+
+    async fn once(&mut self, session: &mut Session<'_, DB>) -> Result<Self::Output, Error> {
+        SelfReference::all(session).await
+    }
+}
+
 /// The deletion of rows, as a unit of work.
 struct Deletion<'i, DB: Supported> {
-    mapping: Mapping<DB>,
-    map: &'i mut IdentityMap,
-    collated: &'i [usize],
     rows: &'i [&'i Row],
-    candidates: Candidates<'i, DB>,
+    deleter: Deleter<'i, DB>,
 }
 
 impl<DB: Supported> UnitOfWork<DB> for Deletion<'_, DB> {
     type Output = Vec<Row>;
 
     fn mapping(&self) -> Mapping<DB> {
-        self.mapping
+        self.deleter.mapping
     }
 
     /// Judges each row again under its lock.
     async fn once(&mut self, session: &mut Session<'_, DB>) -> Result<Vec<Row>, Error> {
-        let mut reader = KeyReader::new(session, &mut self.map.keys, self.collated);
+        let Deleter {
+            map,
+            collated,
+            candidates,
+            ..
+        } = &mut self.deleter;
+        let mut reader = KeyReader::new(session, &mut map.keys, collated);
         let locked = reader.lock(self.rows).await?;
         let mut doomed = Vec::new();
         for read in locked {
-            let (row, _) = self.map.see(&read.id, &read.values);
-            if self.map.is_candidate(row) && self.candidates.has(&read.row) {
+            let (row, _) = map.see(&read.id, &read.values);
+            if map.is_candidate(row) && candidates.has(&read.row) {
                 doomed.push(read.row);
             }
         }
-        let failed = session.failed(Operation::Delete);
-        for rows in doomed.chunks(DB::Driver::CAPABILITIES.most_values) {
-            let rows: Vec<&Row> = rows.iter().collect();
-            let delete = Statement::delete_rows(self.mapping, &rows).map_err(failed)?;
-            session.write(delete, rows.len()).await.map_err(failed)?;
+        if doomed.is_empty() {
+            return Ok(doomed);
         }
+        let rows: Vec<&Row> = doomed.iter().collect();
+        let besides = self.deleter.delete(session, &rows).await?;
+        doomed.extend(besides.into_iter().map(|read| read.row));
         Ok(doomed)
     }
 }

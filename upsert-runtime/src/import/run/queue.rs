@@ -81,7 +81,9 @@ impl Queue {
     pub(super) fn take_back(&mut self, groups: impl Iterator<Item = Group>) -> Vec<Member> {
         let waiting = mem::take(&mut self.waiting);
         let (witnesses, groups): (Vec<_>, Vec<_>) = groups.partition(|group| group.is_witness);
-        witnesses.into_iter().for_each(|group| self.push(group));
+        for group in witnesses {
+            self.push(group);
+        }
         let members = groups.into_iter().flat_map(|group| group.members);
         let mut members: Vec<_> = members.chain(waiting.into_values().flatten()).collect();
         members.sort_by_key(|member| member.record);
@@ -106,7 +108,9 @@ mod tests {
     fn what_is_ready_is_counted_as_it_comes_and_goes() {
         let mut queue = Queue::default();
         let components = Components::default();
-        (0..3).for_each(|record| queue.add(member(record), &components));
+        for record in 0..3 {
+            queue.add(member(record), &components);
+        }
         queue.add_witness(member(3));
         assert_eq!(queue.ready_records(), 4);
         let groups = queue.take_ready();

@@ -169,6 +169,7 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
             plan: &self.plan,
             collated: &table.collated,
             groups: &batch.groups,
+            references: &table.references,
             candidates: table.candidates.reborrow(),
             manner: Manner {
                 locks_all: table.place.is_one_transaction(),
@@ -205,6 +206,12 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
         for (row, deleted) in written.deleted {
             map.lose(row);
             self.ledger.delete(deleted);
+        }
+        for read in written.besides {
+            if let Some(row) = map.row_of(&read.id) {
+                map.lose(row);
+            }
+            self.ledger.delete(read.row);
         }
         // All keys are taken from the rows as they were.
         let last: Vec<Option<Vec<u32>>> = written

@@ -3,7 +3,7 @@
 use sqlx_core::rt;
 
 use crate::backend::Supported;
-use crate::import::batch::{Candidates, collated};
+use crate::import::batch::{Candidates, SelfReference, collated};
 use crate::import::options::Scope;
 use crate::import::plan::{IdentityMap, Keys, Plan, Planning, Rules};
 use crate::mapping::Mapping;
@@ -17,6 +17,8 @@ pub(super) struct Table<'t, DB: Supported> {
     pub(super) map: IdentityMap,
     /// The columns that are compared by a collation key.
     pub(super) collated: Vec<usize>,
+    /// Its foreign keys to itself, which are asked for if rows are missing.
+    pub(super) references: Vec<SelfReference>,
     /// Which rows may be missing.
     pub(super) candidates: Candidates<'t, DB>,
 }
@@ -34,6 +36,7 @@ impl<'t, DB: Supported> Table<'t, DB> {
             collated: collated(mapping, &keys.columns),
             map: IdentityMap::new(keys),
             candidates: Candidates::new(mapping, scope),
+            references: Vec::new(),
             mapping,
             place,
         }
