@@ -166,8 +166,8 @@ async fn mover(db: &Db) -> sqlx::Transaction<'static, Sqlx> {
 
 /// The server says 40001 of it, at READ COMMITTED too, where the same statement finds the row the next time.
 async fn a_row_that_moves_to_another_partition(db: Db) {
-    parted(&db).await;
     const OWN: &str = "INSERT INTO parted (part, code, name) VALUES (1, 'own', 'own')";
+    parted(&db).await;
     let calls = [Call::Upsert, Call::Lock, Call::Many, Call::Import];
     for (turn, what) in calls.into_iter().enumerate() {
         for is_ours in [true, false] {

@@ -164,6 +164,7 @@ async fn a_time_that_is_rounded(db: Db) {
 #[derive(Debug, Clone, PartialEq, LockedUpsert)]
 #[upsert(table = "code")]
 #[lookup(code, other)]
+#[allow(clippy::struct_field_names)] // the table's column is named so
 struct Code {
     id: i64,
     code: String,
