@@ -7,10 +7,12 @@
 
 mod database;
 mod harness;
+mod proxy;
 mod server;
 mod target;
 
 pub use crate::database::Database;
 pub use crate::harness::{Suite, run};
+pub use crate::proxy::{Answer, Proxy};
 pub use crate::server::Server;
 pub use crate::target::Target;

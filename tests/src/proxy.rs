@@ -1,0 +1,236 @@
+//! A way to the server that plays a fault: what a server says while its disk is full, or while it restarts, cannot be had from
+//! one that other tests run on.
+
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use sqlx::pool::PoolOptions;
+use sqlx::{Connection, Pool};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+use crate::database::Database;
+use crate::target::Target;
+
+/// An error that is answered to a statement in place of the server.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The whole text of the statement, sent without parameters.
+    pub statement: &'static str,
+    /// How many times it is answered so; then all is passed on.
+    pub times: u32,
+    /// The server's severity, such as `FATAL`, where it has some; a session does not outlive this and `PANIC`.
+    pub severity: &'static str,
+    /// The code.
+    pub code: &'static str,
+    /// Whether the server carries the statement out before.
+    pub done: bool,
+}
+
+/// A proxy on this machine, ended when it is dropped.
+#[derive(Debug)]
+pub struct Proxy {
+    address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl Proxy {
+    /// Passes on everything, but for the statement that is answered.
+    pub async fn answering<DB: Target>(db: &Database<DB>, answer: Answer) -> Self {
+        Self::start(db, Duration::ZERO, Some(answer)).await
+    }
+
+    /// Ends each connection at once for so long, then passes on everything.
+    pub async fn closed_for<DB: Target>(db: &Database<DB>, closed: Duration) -> Self {
+        Self::start(db, closed, None).await
+    }
+
+    async fn start<DB: Target>(
+        db: &Database<DB>,
+        closed: Duration,
+        answer: Option<Answer>,
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let server = server_of(&db.url());
+        let answer = answer.map(|answer| Arc::new((AtomicU32::new(answer.times), answer)));
+        let opens = Instant::now() + closed;
+        let task = tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                if Instant::now() < opens {
+                    continue;
+                }
+                let server = TcpStream::connect(&server).await.expect("the server");
+                tokio::spawn(Wire::new(client, server, answer.clone()).run::<DB>());
+            }
+        });
+        Self { address, task }
+    }
+
+    /// A pool whose connections go this way; none is made yet.
+    ///
+    /// # Panics
+    ///
+    /// If the database's URL is none.
+    #[must_use]
+    pub fn pool<DB: Target>(&self, db: &Database<DB>, connections: u32) -> Pool<DB> {
+        let url = db
+            .url()
+            .replace(&server_of(&db.url()), &self.address.to_string());
+        let options = <<DB::Connection as Connection>::Options as FromStr>::from_str(&url);
+        PoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(Duration::from_secs(15))
+            .connect_lazy_with(options.expect("a URL"))
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// `127.0.0.1:5432`
+fn server_of(url: &str) -> String {
+    let (_, rest) = url.split_once("://").unwrap_or(("", url));
+    let (place, _) = rest.split_once('/').unwrap_or((rest, ""));
+    let (_, server) = place.rsplit_once('@').unwrap_or(("", place));
+    server.to_owned()
+}
+
+/// One connection on its way.
+struct Wire {
+    client: TcpStream,
+    server: TcpStream,
+    answer: Option<Arc<(AtomicU32, Answer)>>,
+    /// What the client has sent and is no whole message yet.
+    sent: Vec<u8>,
+    /// Whether the client's messages are commands yet: before, it introduces itself.
+    speaks: bool,
+}
+
+impl Wire {
+    fn new(client: TcpStream, server: TcpStream, answer: Option<Arc<(AtomicU32, Answer)>>) -> Self {
+        Self {
+            client,
+            server,
+            answer,
+            sent: Vec::new(),
+            speaks: false,
+        }
+    }
+
+    async fn run<DB: Target>(mut self) {
+        let (mut up, mut down) = (vec![0; 65_536], vec![0; 65_536]);
+        loop {
+            let passed = tokio::select! {
+                read = self.server.read(&mut down) => match read {
+                    Ok(read @ 1..) => self.client.write_all(&down[..read]).await.is_ok(),
+                    _ => false,
+                },
+                read = self.client.read(&mut up) => match read {
+                    Ok(read @ 1..) => {
+                        self.sent.extend_from_slice(&up[..read]);
+                        self.pass_on::<DB>().await.is_ok_and(|goes_on| goes_on)
+                    }
+                    _ => false,
+                },
+            };
+            if !passed {
+                return;
+            }
+        }
+    }
+
+    /// Passes on the client's whole messages; whether the connection goes on.
+    async fn pass_on<DB: Target>(&mut self) -> std::io::Result<bool> {
+        while let Some(length) = message_length(DB::TARGET, self.speaks, &self.sent) {
+            let message: Vec<_> = self.sent.drain(..length).collect();
+            let Some(answer) = self.answer_to(DB::TARGET, &message) else {
+                self.speaks = speaks_after(DB::TARGET, self.speaks, &message);
+                self.server.write_all(&message).await?;
+                continue;
+            };
+            if answer.done {
+                self.server.write_all(&message).await?;
+                // What the server says is kept from the client.
+                let _ = self.server.read(&mut [0; 1024]).await?;
+            }
+            self.client.write_all(&error(DB::TARGET, &answer)).await?;
+            if matches!(answer.severity, "FATAL" | "PANIC") {
+                self.client.shutdown().await?;
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn answer_to(&self, target: &str, message: &[u8]) -> Option<Answer> {
+        let (left, answer) = &**self.answer.as_ref()?;
+        let text = match (target, message) {
+            ("postgres", [b'Q', _, _, _, _, text @ .., 0]) if self.speaks => text,
+            ("mysql", [_, _, _, 0, 3, text @ ..]) => text,
+            _ => return None,
+        };
+        let is_due = text == answer.statement.as_bytes()
+            && left
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+                    left.checked_sub(1)
+                })
+                .is_ok();
+        is_due.then(|| answer.clone())
+    }
+}
+
+/// The length of the first message, if it is there as a whole.
+fn message_length(target: &str, speaks: bool, sent: &[u8]) -> Option<usize> {
+    let length = match (target, sent) {
+        ("postgres", [_, a, b, c, d, ..]) if speaks => {
+            1 + u32::from_be_bytes([*a, *b, *c, *d]) as usize
+        }
+        // Before the client has introduced itself, messages have no type.
+        ("postgres", [a, b, c, d, ..]) if !speaks => u32::from_be_bytes([*a, *b, *c, *d]) as usize,
+        ("mysql", [a, b, c, _, ..]) => 4 + u32::from_le_bytes([*a, *b, *c, 0]) as usize,
+        _ => return None,
+    };
+    (sent.len() >= length).then_some(length)
+}
+
+/// Whether the client's next messages are commands. It may ask for TLS first.
+fn speaks_after(target: &str, speaks: bool, message: &[u8]) -> bool {
+    const ASKS_FOR_TLS: [u8; 4] = 80_877_103_u32.to_be_bytes();
+    speaks || (target == "postgres" && message.get(4..8) != Some(&ASKS_FOR_TLS))
+}
+
+/// The error in the words of the protocol.
+fn error(target: &str, answer: &Answer) -> Vec<u8> {
+    let Answer { severity, code, .. } = answer;
+    if target == "mysql" {
+        let number: u16 = code.parse().expect("a number");
+        let mut body = vec![0xff];
+        body.extend(number.to_le_bytes());
+        body.extend(b"#HY000played");
+        let length = u32::try_from(body.len()).expect("a length").to_le_bytes();
+        let mut message = vec![length[0], length[1], length[2], 1];
+        message.extend(body);
+        return message;
+    }
+    let body = format!("S{severity}\0V{severity}\0C{code}\0Mplayed\0\0");
+    let mut message = vec![b'E'];
+    message.extend(
+        u32::try_from(body.len() + 4)
+            .expect("a length")
+            .to_be_bytes(),
+    );
+    message.extend(body.bytes());
+    if *severity == "ERROR" {
+        // The session is ready for the next statement, in its transaction that has failed.
+        message.extend([b'Z', 0, 0, 0, 5, b'E']);
+    }
+    message
+}
