@@ -29,6 +29,7 @@ mod conflicts;
 mod dropped;
 mod errors;
 mod examples;
+mod faults;
 mod futures;
 mod guards;
 mod import;
@@ -54,6 +55,7 @@ pub(crate) fn tests() -> Suite<Sqlx> {
     dropped::add(&mut suite);
     errors::add(&mut suite);
     examples::add(&mut suite);
+    faults::add(&mut suite);
     futures::add(&mut suite);
     guards::add(&mut suite);
     import::add(&mut suite);

@@ -176,6 +176,11 @@ impl<DB: Supported> UnitOfWork<DB> for Chain<'_, DB> {
             self.refusals += 1;
             return self.refusals < DB::Driver::CAPABILITIES.refusals;
         }
-        mem::take(&mut self.raced)
+        let raced = mem::take(&mut self.raced);
+        if !raced {
+            // The attempt has ended by something else, so that the next refusal does not follow the last one.
+            self.refusals = 0;
+        }
+        raced
     }
 }
