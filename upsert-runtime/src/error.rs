@@ -2,14 +2,14 @@
 
 use std::fmt::{self, Debug, Formatter};
 
-use crate::backend::{Cause, Classify as _, Dialect as _, Supported, cause};
+use crate::backend::{Cause, Classify as _, Dialect as _, Supported, cause, is_out_of_reach};
 use crate::locking::Wait;
 
 mod detail;
 mod report;
 mod step;
 
-use self::detail::{Named, detail};
+use self::detail::{Named, connecting_detail, detail};
 pub use self::report::{Failure, Progress, Report, RowChange};
 use self::step::ModelName;
 pub use self::step::{Operation, Step};
@@ -41,7 +41,7 @@ pub enum Error {
         at: Step,
     },
 
-    /// Another row holds a unique key that the record needs. Nothing was written.
+    /// Another row holds a unique key that the record needs, or meets it by an exclusion constraint. Nothing was written.
     #[error("{at}: another row holds a unique key{}", Named(constraint.as_deref()))]
     Conflict {
         /// What was being done.
@@ -135,11 +135,26 @@ pub enum Error {
         source: Option<sqlx::Error>,
     },
 
-    /// The connection broke while COMMIT was under way: nobody can know whether it took effect. Look before you write again.
+    /// The connection broke while COMMIT was under way, or the server ended the session with an error (PostgreSQL's FATAL and
+    /// PANIC): nobody can know whether it took effect. Look before you write again.
     #[error("{at}: the connection broke during COMMIT; whether it took effect is unknown")]
     CommitUnknown {
         /// What was being done.
         at: Step,
+        /// The driver's error.
+        source: sqlx::Error,
+    },
+
+    /// No connection was to be had: the server restarts, refuses new sessions or cannot be reached for now, or the pool had none
+    /// free within its `acquire_timeout`. Nothing that this call sent has taken effect.
+    ///
+    /// What waiting does not mend is [`Error::Database`]: a wrong password, an unknown database, a pool that is closed.
+    #[error("{at}: {detail}")]
+    Unreachable {
+        /// What was being done.
+        at: Step,
+        /// What the driver said.
+        detail: String,
         /// The driver's error.
         source: sqlx::Error,
     },
@@ -191,7 +206,7 @@ pub enum Error {
         source: Box<Self>,
     },
 
-    /// The database refused a statement, or could not be reached, for any other reason.
+    /// The database refused a statement or a connection for any other reason.
     #[error("{at}: {detail}")]
     Database {
         /// What was being done.
@@ -215,6 +230,7 @@ impl Error {
             | Self::Deadlock { .. }
             | Self::Serialization { .. }
             | Self::Exhausted { .. }
+            | Self::Unreachable { .. }
             | Self::TransactionLost { .. } => true,
             Self::Stopped { source, .. } => source.is_retryable(),
             _ => false,
@@ -248,9 +264,16 @@ impl Error {
             Cause::Deadlock => Self::Deadlock { at, source },
             Cause::Serialization => Self::Serialization { at, source },
             Cause::LockTimeout => Self::LockTimeout { at, source },
-            Cause::TransactionGone | Cause::ConnectionLost => Self::TransactionLost {
+            Cause::TransactionGone | Cause::ConnectionLost | Cause::EndedWhileIdle => {
+                Self::TransactionLost {
+                    at,
+                    source: Some(source),
+                }
+            }
+            Cause::NotReady => Self::Unreachable {
                 at,
-                source: Some(source),
+                detail: detail::<DB>(at.operation, &source),
+                source,
             },
             Cause::CommitUnknown if at.operation == Operation::Commit => {
                 Self::CommitUnknown { at, source }
@@ -264,11 +287,48 @@ impl Error {
         }
     }
 
-    /// The same for an error of COMMIT, after which a lost connection leaves the outcome open.
+    /// The same for an error of COMMIT, after which a lost connection leaves the outcome open, whatever the server said before
+    /// it ended the session.
     pub(crate) fn of_commit<DB: Supported>(at: Step, source: sqlx::Error) -> Self {
-        match cause::<DB>(&source) {
-            Cause::ConnectionLost => Self::CommitUnknown { at, source },
-            _ => Self::of::<DB>(at, source),
+        let is_open = match (cause::<DB>(&source), &source) {
+            (Cause::ConnectionLost, _) => true,
+            (Cause::EndedWhileIdle, _) => false,
+            (_, sqlx::Error::Database(error)) => DB::Driver::ends_session(&**error),
+            _ => false,
+        };
+        if is_open {
+            Self::CommitUnknown { at, source }
+        } else {
+            Self::of::<DB>(at, source)
+        }
+    }
+
+    /// The same for an error of a savepoint's own statements, which wait for no row: a deadlock there is that of a cluster, which
+    /// has ended the transaction.
+    pub(crate) fn of_savepoint<DB: Supported>(at: Step, source: sqlx::Error) -> Self {
+        match Self::of::<DB>(at, source) {
+            Self::Deadlock { at, source } | Self::Serialization { at, source } => {
+                Self::TransactionLost {
+                    at,
+                    source: Some(source),
+                }
+            }
+            error => error,
+        }
+    }
+
+    /// What kept a connection from being had. Nothing was sent, so nothing is lost, whatever the code says.
+    pub(crate) fn of_connecting<DB: Supported>(at: Step, source: sqlx::Error) -> Self {
+        let detail = connecting_detail(&source);
+        if is_out_of_reach::<DB>(&source) {
+            Self::Unreachable { at, detail, source }
+        } else {
+            Self::Database {
+                at,
+                detail,
+                about_record: false,
+                source,
+            }
         }
     }
 
@@ -303,6 +363,7 @@ impl Error {
             | Self::Deadlock { source, .. }
             | Self::Serialization { source, .. }
             | Self::CommitUnknown { source, .. }
+            | Self::Unreachable { source, .. }
             | Self::Database { source, .. } => Some(source),
             Self::TransactionLost { source, .. } | Self::Conflict { source, .. } => source,
             Self::Exhausted { source, .. } | Self::Stopped { source, .. } => source.into_source(),
@@ -334,6 +395,7 @@ impl Debug for Error {
             Self::Exhausted { .. } => "Exhausted",
             Self::TransactionLost { .. } => "TransactionLost",
             Self::CommitUnknown { .. } => "CommitUnknown",
+            Self::Unreachable { .. } => "Unreachable",
             Self::Unsupported { .. } => "Unsupported",
             Self::Refused { .. } => "Refused",
             Self::Source { .. } => "Source",

@@ -1,11 +1,253 @@
 //! What a server says when it is in trouble, or when the way to it is.
 
-use upsert_runtime::Outcome;
+use std::str::FromStr;
+use std::time::Duration;
 
-use super::models::{TAXONOMY, record, upsert};
-use crate::Db;
+use sqlx::pool::PoolOptions;
+use sqlx::{Database, Pool};
+use upsert_runtime::{Error, LockedUpsert, Outcome, Retry};
+use upsert_tests::{Answer, Proxy, Target};
 
-tests![refusals_that_do_not_follow_each_other on ["postgres"]];
+use super::models::{NewTaxonomy, TAXONOMY, Taxonomy, numbered, record, upsert, with_rows};
+use crate::{Db, Sqlx};
+
+tests![
+    a_commit_that_a_dying_server_answers on ["postgres"],
+    a_session_that_was_idle_for_too_long on ["postgres"],
+    a_server_that_restarts on ["postgres", "mysql"],
+    a_pool_that_is_busy on ["postgres", "mysql"],
+    what_no_pause_mends on ["postgres", "mysql"],
+    a_node_without_a_quorum on ["mysql"],
+    a_transaction_that_the_cluster_has_ended on ["mysql"],
+    a_connection_lost_on_the_way_back on ["postgres", "mysql"],
+    a_row_for_which_there_is_no_partition on ["mysql"],
+    an_exclusion_constraint on ["postgres"],
+    refusals_that_do_not_follow_each_other on ["postgres"],
+];
+
+fn answer(statement: &'static str, severity: &'static str, code: &'static str) -> Answer {
+    Answer {
+        statement,
+        times: 1,
+        severity,
+        code,
+        done: false,
+    }
+}
+
+async fn stored(db: &Db) -> i64 {
+    db.number("SELECT count(*) FROM taxonomy").await
+}
+
+async fn a_commit_that_a_dying_server_answers(db: Db) {
+    with_rows(&db, []).await;
+    for (n, severity) in [(1, "PANIC"), (2, "FATAL")] {
+        // The disk of the log is full, and the COMMIT that met it has become durable all the same.
+        let full = Answer {
+            done: true,
+            ..answer("COMMIT", severity, "53100")
+        };
+        let proxy = Proxy::answering(&db, full).await;
+        let pool = proxy.pool(&db, 1);
+        let error = Taxonomy::upsert(numbered(n)).run(&pool).await.unwrap_err();
+        assert!(matches!(error, Error::CommitUnknown { .. }), "{error}");
+        assert_eq!(stored(&db).await, n);
+    }
+    // The session lives, so the server has answered for good.
+    let proxy = Proxy::answering(&db, answer("COMMIT", "ERROR", "53100")).await;
+    let pool = proxy.pool(&db, 1);
+    let error = Taxonomy::upsert(numbered(3)).run(&pool).await.unwrap_err();
+    assert!(matches!(error, Error::Database { .. }), "{error}");
+    assert_eq!(stored(&db).await, 2);
+}
+
+async fn a_session_that_was_idle_for_too_long(db: Db) {
+    with_rows(&db, []).await;
+    let idle = || Proxy::answering(&db, answer("COMMIT", "FATAL", "25P03"));
+    let proxy = idle().await;
+    let once = Taxonomy::upsert(numbered(1)).retry(Retry::never());
+    let error = once.run(&proxy.pool(&db, 1)).await.unwrap_err();
+    assert!(matches!(error, Error::TransactionLost { .. }), "{error}");
+    assert!(error.is_retryable());
+    assert_eq!(stored(&db).await, 0);
+    let proxy = idle().await;
+    let pool = proxy.pool(&db, 1);
+    let again = Taxonomy::upsert(numbered(1)).run(&pool);
+    assert_eq!(again.await.expect("an upsert").outcome, Outcome::Created);
+    assert_eq!(stored(&db).await, 1);
+}
+
+async fn a_server_that_restarts(db: Db) {
+    with_rows(&db, []).await;
+    let proxy = Proxy::closed_for(&db, Duration::from_secs(2)).await;
+    let pool = proxy.pool(&db, 2);
+    let once = Taxonomy::upsert(numbered(1)).retry(Retry::never());
+    let error = once.run(&pool).await.unwrap_err();
+    assert!(matches!(error, Error::Unreachable { .. }), "{error}");
+    assert!(error.is_retryable() && !error.is_about_record());
+    let error = upsert_runtime::begin(&pool).await.unwrap_err();
+    assert!(matches!(error, Error::Unreachable { .. }), "{error}");
+    let (record, import) = tokio::join!(
+        Taxonomy::upsert(numbered(1)).run(&pool),
+        Taxonomy::import((2..10).map(numbered)).run(&pool)
+    );
+    assert_eq!(record.expect("an upsert").outcome, Outcome::Created);
+    assert_eq!(import.expect("an import").created, 8);
+    assert_eq!(stored(&db).await, 9);
+}
+
+fn pool_at(url: &str, patience: Duration) -> Pool<Sqlx> {
+    let options = <<Sqlx as Database>::Connection as sqlx::Connection>::Options::from_str(url);
+    PoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(patience)
+        .connect_lazy_with(options.expect("a URL"))
+}
+
+async fn a_pool_that_is_busy(db: Db) {
+    with_rows(&db, []).await;
+    let pool = pool_at(&db.url(), Duration::from_millis(200));
+    let holder = pool.acquire().await.expect("a connection");
+    let once = Taxonomy::upsert(numbered(1)).retry(Retry::never());
+    let error = once.run(&pool).await.unwrap_err();
+    assert!(matches!(error, Error::Unreachable { .. }), "{error}");
+    assert!(error.to_string().contains("timed out"), "{error}");
+    let of_waiter = pool.clone();
+    let waiter = tokio::spawn(async move { Taxonomy::upsert(numbered(1)).run(&of_waiter).await });
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    drop(holder);
+    waiter.await.expect("no panic").expect("an upsert");
+}
+
+async fn what_no_pause_mends(db: Db) {
+    let (server, _) = db
+        .url()
+        .rsplit_once('/')
+        .map(|(a, b)| (a.to_owned(), b.to_owned()))
+        .unwrap();
+    let unknown = pool_at(&format!("{server}/upsert_nothing"), Duration::from_secs(5));
+    let closed = pool_at(&db.url(), Duration::from_secs(5));
+    closed.close().await;
+    for pool in [unknown, closed] {
+        let error = Taxonomy::upsert(numbered(1)).run(&pool).await.unwrap_err();
+        assert!(matches!(error, Error::Database { .. }), "{error}");
+        assert!(!error.is_retryable());
+    }
+}
+
+async fn a_node_without_a_quorum(db: Db) {
+    with_rows(&db, []).await;
+    let begin = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; BEGIN; SAVEPOINT upsert_begin";
+    let proxy = Proxy::answering(&db, answer(begin, "", "1047")).await;
+    let once = Taxonomy::upsert(numbered(1)).retry(Retry::never());
+    let error = once.run(&proxy.pool(&db, 1)).await.unwrap_err();
+    assert!(matches!(error, Error::Unreachable { .. }), "{error}");
+    let proxy = Proxy::answering(&db, answer(begin, "", "1047")).await;
+    let pool = proxy.pool(&db, 1);
+    let again = Taxonomy::upsert(numbered(1)).run(&pool);
+    assert_eq!(again.await.expect("an upsert").outcome, Outcome::Created);
+}
+
+async fn a_transaction_that_the_cluster_has_ended(db: Db) {
+    with_rows(&db, []).await;
+    let set = "SAVEPOINT upsert; RELEASE SAVEPOINT upsert; SAVEPOINT upsert";
+    for statement in [set, "RELEASE SAVEPOINT upsert"] {
+        let proxy = Proxy::answering(&db, answer(statement, "", "1213")).await;
+        let pool = proxy.pool(&db, 1);
+        let mut tx = upsert_runtime::begin(&pool).await.expect("a transaction");
+        let call = Taxonomy::upsert(numbered(1)).run_in(&mut tx);
+        let error = call.await.unwrap_err();
+        assert!(matches!(error, Error::TransactionLost { .. }), "{error}");
+        tx.rollback().await.expect("there is nothing to undo");
+    }
+    let proxy = Proxy::answering(&db, answer("ROLLBACK", "", "1213")).await;
+    let pool = proxy.pool(&db, 1);
+    let tx = upsert_runtime::begin(&pool).await.expect("a transaction");
+    tx.rollback().await.expect("there is nothing to undo");
+    assert_eq!(stored(&db).await, 0);
+}
+
+async fn a_connection_lost_on_the_way_back(db: Db) {
+    with_rows(&db, [record("r1", "rock"), record("r2", "jazz")]).await;
+    let code = if Sqlx::TARGET == "postgres" {
+        "57P01"
+    } else {
+        "1927"
+    };
+    let ended = answer("ROLLBACK TO SAVEPOINT upsert", "FATAL", code);
+    let proxy = Proxy::answering(&db, ended).await;
+    let pool = proxy.pool(&db, 1);
+    let mut tx = upsert_runtime::begin(&pool).await.expect("a transaction");
+    let call = Taxonomy::upsert(record("r2", "rock")).run_in(&mut tx);
+    let error = call.await.unwrap_err();
+    // Not by the unique key that was refused before, which ends no transaction.
+    let Error::TransactionLost {
+        source: Some(source),
+        ..
+    } = &error
+    else {
+        panic!("{error}");
+    };
+    let text = source.to_string();
+    assert!(text.contains("played"), "{text}");
+}
+
+#[derive(Debug, Clone, PartialEq, LockedUpsert)]
+#[lookup(slug)]
+struct Dated {
+    id: i64,
+    slug: String,
+    year: i32,
+}
+
+async fn a_row_for_which_there_is_no_partition(db: Db) {
+    db.run(
+        "CREATE TABLE dated (id bigint auto_increment, slug varchar(190) NOT NULL, year int NOT NULL, KEY (id), KEY (slug)) \
+         PARTITION BY RANGE (year) (PARTITION early VALUES LESS THAN (2020))",
+    )
+    .await;
+    let new = |slug: &str, year| NewDated {
+        slug: slug.to_owned(),
+        year,
+    };
+    let error = Dated::upsert(new("x", 4242))
+        .run(&db.pool)
+        .await
+        .unwrap_err();
+    let text = error.to_string();
+    assert!(error.is_about_record(), "{text}");
+    assert!(!text.contains("4242"), "{text}");
+    let import = Dated::import([new("a", 2018), new("b", 4242), new("c", 2019)]);
+    let report = import.run(&db.pool).await.expect("an import");
+    let failed: Vec<_> = report.failed.iter().map(|failure| failure.index).collect();
+    assert_eq!((report.created, failed), (2, vec![1]));
+}
+
+async fn an_exclusion_constraint(db: Db) {
+    db.run(&TAXONOMY.replace(
+        "updated_at {now}",
+        "updated_at {now}, CONSTRAINT apart EXCLUDE USING gist (box(point(uses, uses), point(uses, uses)) WITH &&)",
+    ))
+    .await;
+    let using = |n, uses| NewTaxonomy {
+        uses,
+        ..numbered(n)
+    };
+    upsert(&db, using(1, 1)).await;
+    upsert(&db, using(2, 2)).await;
+    for new in [using(3, 1), using(2, 1)] {
+        let error = Taxonomy::upsert(new).run(&db.pool).await.unwrap_err();
+        let Error::Conflict { constraint, .. } = &error else {
+            panic!("{error}");
+        };
+        assert_eq!(constraint.as_deref(), Some("apart"));
+    }
+    let import = Taxonomy::import([using(3, 1), using(4, 4)]);
+    let report = import.run(&db.pool).await.expect("an import");
+    assert_eq!((report.created, report.failed.len()), (1, 1));
+    let error = &report.failed[0].error;
+    assert!(matches!(error, Error::Conflict { .. }), "{error}");
+}
 
 async fn refusals_that_do_not_follow_each_other(db: Db) {
     db.run(&TAXONOMY.replace("name {text} NOT NULL", "name {text} NOT NULL UNIQUE"))

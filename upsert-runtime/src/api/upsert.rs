@@ -103,17 +103,20 @@ impl<'f, M: Contract> Upsert<'f, M> {
 
     /// Runs in a transaction of its own.
     ///
-    /// After a deadlock, a serialization failure, a lost create race or a connection lost before COMMIT the whole is done
-    /// again, within the bounds of [`retry`](Self::retry). Dropped in flight, it leaves no lock and no open transaction behind;
+    /// After a deadlock, a serialization failure, a lost create race, a connection lost before COMMIT or one that was not to be
+    /// had the whole is done again, within the bounds of [`retry`](Self::retry). Dropped in flight, it leaves no lock and no open transaction behind;
     /// whether the row is written is then open.
     ///
-    /// A server that cannot be reached is not asked again by [`retry`](Self::retry): sqlx's pool does so itself, until its
-    /// `acquire_timeout` (30 s by default), and what comes out is [`Error::Database`] with the text of a time-out.
+    /// So a server that restarts, or a pool that has no free connection within its `acquire_timeout`, is asked again: ten
+    /// attempts live through at least eight seconds. Where the server refuses connections sqlx's pool asks again too, within
+    /// the one attempt, until its `acquire_timeout` (30 s by default). What comes out in the end is [`Error::Unreachable`], as
+    /// it is or in [`Error::Exhausted`]. A wrong password, an unknown database and a closed pool are [`Error::Database`] at once.
     ///
     /// # Errors
     ///
     /// [`Error::NoUsableKey`], [`Error::Ambiguous`], [`Error::IdentityConflict`], [`Error::Conflict`]: the record does not fit
-    /// what is stored. [`Error::LockTimeout`], [`Error::Exhausted`]: others were in the way for too long.
+    /// what is stored. [`Error::LockTimeout`], [`Error::Exhausted`]: others were in the way, or the server was away, for too
+    /// long; [`Error::Unreachable`]: the same, after one attempt.
     /// [`Error::CommitUnknown`]: it may be stored. [`Error::Database`]: anything else. But for `CommitUnknown`, nothing is
     /// written then.
     pub fn run<DB: Backend>(

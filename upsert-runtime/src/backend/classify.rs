@@ -1,5 +1,7 @@
 //! What a database's error means for what to do next, by its code.
 
+use std::io::ErrorKind;
+
 use sqlx::error::DatabaseError;
 
 use super::Supported;
@@ -25,6 +27,10 @@ pub enum Cause {
     TransactionGone,
     /// The connection is gone, and its transaction with it.
     ConnectionLost,
+    /// The same, and it was gone before the statement that met it: the server had ended the session while it was idle.
+    EndedWhileIdle,
+    /// The server takes no statements for now. It has not carried this one out.
+    NotReady,
     /// A COMMIT of which nobody can know whether it took effect.
     CommitUnknown,
     /// The server does not know the words in which a limit is said.
@@ -45,11 +51,34 @@ pub trait Classify {
     /// What an error means.
     fn cause(error: &dyn DatabaseError) -> Cause;
 
+    /// Whether the server ended the session with this error, so that what became of the statement is not said.
+    fn ends_session(_error: &dyn DatabaseError) -> bool {
+        false
+    }
+
+    /// Whether a server that refused a connection with this error may grant one a moment later.
+    fn refuses_for_now(error: &dyn DatabaseError) -> bool;
+
     /// The unique constraint, index or columns that a write met.
     fn constraint(error: &dyn DatabaseError) -> Option<String>;
 
     /// Whether the error's text names tables, columns and types only, and never a value.
     fn is_safe_to_show(error: &dyn DatabaseError) -> bool;
+}
+
+/// Whether an error of getting a connection may pass by itself. What waiting does not mend: a wrong password or address, TLS that
+/// does not fit, a pool that is closed.
+pub(crate) fn is_out_of_reach<DB: Supported>(error: &sqlx::Error) -> bool {
+    match error {
+        // A socket's file is not there while the server restarts.
+        sqlx::Error::Io(error) => !matches!(
+            error.kind(),
+            ErrorKind::PermissionDenied | ErrorKind::InvalidInput | ErrorKind::Unsupported
+        ),
+        sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Database(error) => DB::Driver::refuses_for_now(&**error),
+        _ => false,
+    }
 }
 
 /// What an error of the driver means.

@@ -159,21 +159,34 @@ impl Classify for MySql {
             1205 | 3572 => Cause::LockTimeout,
             // the savepoint does not exist: the transaction is not the one in which it was set
             1305 => Cause::TransactionGone,
-            // the server shuts down; the connection was killed; it was idle for too long (MySQL 8)
-            1053 | 1927 | 4031 => Cause::ConnectionLost,
+            // the server shuts down; the connection was killed
+            1053 | 1927 => Cause::ConnectionLost,
+            // it was idle for too long (MySQL 8)
+            4031 => Cause::EndedWhileIdle,
+            // a node of a cluster that has no quorum
+            1047 => Cause::NotReady,
             // error during COMMIT
             1180 => Cause::CommitUnknown,
             // MySQL has no SET STATEMENT
             1064 => Cause::NotUnderstood,
             // NULL, no default, too long, out of range, not of the type; a text that the column's character set does not have, as
             // a write, an operation or a function says it; a key that is too long; CHECK; foreign keys; a view's CHECK OPTION;
-            // what a trigger signalled
+            // what a trigger signalled; no partition for the row
             1048 | 1364 | 1406 | 1264 | 1265 | 1292 | 1366 | 1367 | 1690 | 1267 | 1270 | 1271
-            | 1300 | 3854 | 1071 | 3819 | 4025 | 1216 | 1217 | 1451 | 1452 | 1369 | 1644 => {
+            | 1300 | 3854 | 1071 | 3819 | 4025 | 1216 | 1217 | 1451 | 1452 | 1369 | 1644 | 1526 => {
                 Cause::Record
             }
             _ => Cause::Other,
         }
+    }
+
+    // Too many connections, of all or of one user; no memory, no thread; a node without a quorum; the server shuts down; the
+    // connection was killed or broke.
+    fn refuses_for_now(error: &dyn DatabaseError) -> bool {
+        matches!(
+            number(error),
+            1040 | 1203 | 1226 | 1041 | 1135 | 1047 | 1053 | 1927 | 4031 | 1158..=1161
+        )
     }
 
     // Duplicate entry '…' for key 'slug': the value comes first and may hold anything, so the last quotes count.

@@ -5,7 +5,9 @@ use std::time::Duration;
 use sqlx::encode::IsNull;
 use sqlx::error::{BoxDynError, DatabaseError};
 use sqlx::postgres::types::Oid;
-use sqlx::postgres::{PgArgumentBuffer, PgArguments, PgConnection, PgDatabaseError, PgTypeInfo};
+use sqlx::postgres::{
+    PgArgumentBuffer, PgArguments, PgConnection, PgDatabaseError, PgSeverity, PgTypeInfo,
+};
 use sqlx::{Arguments, AssertSqlSafe, Database, Encode, Postgres, Row, SqlSafeStr, SqlStr, Type};
 
 use super::codec::{BindResult, Bytes, Column, codec, typed};
@@ -133,7 +135,8 @@ impl Dialect for Postgres {
 impl Classify for Postgres {
     fn cause(error: &dyn DatabaseError) -> Cause {
         match error.code().as_deref() {
-            Some("23505") => Cause::Unique,
+            // a unique constraint; an exclusion constraint, which is one by another operator
+            Some("23505" | "23P01") => Cause::Unique,
             // ON CONFLICT does not support deferrable unique constraints as arbiters.
             Some("55000") => Cause::NotQuiet,
             Some("40P01") => Cause::Deadlock,
@@ -147,10 +150,10 @@ impl Classify for Postgres {
             Some("0A000") if routine(error) == Some("RevalidateCachedQuery") => {
                 Cause::StatementOutdated
             }
-            // the server shuts down or the session is ended; a session was idle for too long
-            Some("57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25P04") => {
-                Cause::ConnectionLost
-            }
+            // a session was idle for too long, in a transaction or outside
+            Some("25P03" | "57P05") => Cause::EndedWhileIdle,
+            // the server shuts down or the session is ended; a transaction took too long
+            Some("57P01" | "57P02" | "57P03" | "25P04") => Cause::ConnectionLost,
             Some(code) if code.starts_with("08") => Cause::ConnectionLost,
             // a value that the type cannot hold; a constraint; a view's CHECK OPTION; a program limit such as an index row's
             // size; what a trigger raised
@@ -161,6 +164,21 @@ impl Classify for Postgres {
             }
             _ => Cause::Other,
         }
+    }
+
+    // A server whose disk is full may say so after a COMMIT has become durable.
+    fn ends_session(error: &dyn DatabaseError) -> bool {
+        error
+            .try_downcast_ref::<PgDatabaseError>()
+            .is_some_and(|error| matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic))
+    }
+
+    // A connection that breaks, also one of a pooler to its server (08); too many sessions, no memory (53); the server starts,
+    // stops or has crashed.
+    fn refuses_for_now(error: &dyn DatabaseError) -> bool {
+        let code = error.code().unwrap_or_default();
+        matches!(&*code, "57P01" | "57P02" | "57P03" | "57P05")
+            || ["08", "53"].contains(&code.get(..2).unwrap_or_default())
     }
 
     fn constraint(error: &dyn DatabaseError) -> Option<String> {

@@ -122,6 +122,11 @@ impl Classify for Sqlite {
         }
     }
 
+    // Another connection has the file, which is asked for its settings.
+    fn refuses_for_now(error: &dyn DatabaseError) -> bool {
+        Self::cause(error) == Cause::LockTimeout
+    }
+
     // UNIQUE constraint failed: taxonomy.slug, taxonomy.site_id
     fn constraint(error: &dyn DatabaseError) -> Option<String> {
         let (_, columns) = error.message().split_once("UNIQUE constraint failed: ")?;

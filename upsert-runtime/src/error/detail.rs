@@ -46,6 +46,16 @@ pub(super) fn detail<DB: Supported>(operation: Operation, error: &sqlx::Error) -
     }
 }
 
+/// What stopped a connection from being made. No record has been sent, so no text can quote a value.
+pub(super) fn connecting_detail(source: &sqlx::Error) -> String {
+    match source {
+        sqlx::Error::Io(error) => error.to_string(),
+        sqlx::Error::Database(error) => error.message().to_owned(),
+        sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => source.to_string(),
+        _ => "the connection could not be made".to_owned(),
+    }
+}
+
 /// A constraint's name behind a colon, or nothing.
 pub(super) struct Named<'a>(pub(super) Option<&'a str>);
 

@@ -3,7 +3,7 @@
 //! The savepoints are plain statements. sqlx's nested `begin()`, dropped in flight, takes the caller's earlier rows with it,
 //! and `commit()` says `Ok`.
 
-use crate::backend::{Dialect as _, Supported, Wire as _};
+use crate::backend::{Cause, Dialect as _, Supported, Wire as _, cause};
 use crate::error::{Error, Operation, Step};
 use crate::locking::{Locking, Wait};
 use crate::mapping::Target;
@@ -133,9 +133,8 @@ async fn until_done<DB: Supported, W: UnitOfWork<DB>>(
     savepoint: &Savepoint,
 ) -> Result<W::Output, Error> {
     let at = session.at(Operation::Savepoint);
-    let failed = session.failed(Operation::Savepoint);
-    let gone = |source| Error::TransactionLost { at, source };
-    let mut lost = LostStatements::new();
+    let failed = move |source| Error::of_savepoint::<DB>(at, source);
+    let mut statements = LostStatements::new();
     let mut moved = MovedRows::new();
     let mut attempt = 1;
     session.run(savepoint.set).await.map_err(failed)?;
@@ -150,11 +149,10 @@ async fn until_done<DB: Supported, W: UnitOfWork<DB>>(
                 return Ok(output);
             }
             Err(error) => {
-                if session.run(savepoint.roll_back).await.is_err() {
-                    // The savepoint is gone, and so is the transaction it was in.
-                    return Err(gone(error.into_source()));
+                if let Err(source) = session.run(savepoint.roll_back).await {
+                    return Err(lost::<DB>(at, error, source));
                 }
-                if lost.again::<DB>(&error) {
+                if statements.again::<DB>(&error) {
                     if is_outdated::<DB>(&error) {
                         let forgotten = DB::Driver::forget_statements(session.connection).await;
                         forgotten.map_err(failed)?;
@@ -174,6 +172,24 @@ async fn until_done<DB: Supported, W: UnitOfWork<DB>>(
             }
         }
     }
+}
+
+/// The savepoint is gone, and so is the transaction it was in: by the error of the work, unless the connection was lost only
+/// afterwards.
+fn lost<DB: Supported>(at: Step, error: Error, of_return: sqlx::Error) -> Error {
+    let is_afterwards = matches!(
+        cause::<DB>(&of_return),
+        Cause::ConnectionLost | Cause::EndedWhileIdle | Cause::Deadlock
+    ) && !matches!(
+        error,
+        Error::TransactionLost { .. } | Error::Deadlock { .. } | Error::Serialization { .. }
+    );
+    let source = if is_afterwards {
+        Some(of_return)
+    } else {
+        error.into_source()
+    };
+    Error::TransactionLost { at, source }
 }
 
 /// Does the work once. Where the write lock is the database's only lock, a transaction that has only read so far takes it

@@ -9,7 +9,7 @@ use sqlx::pool::PoolConnection;
 use sqlx_core::rt;
 use sqlx_core::transaction::TransactionManager;
 
-use crate::backend::{Dialect as _, Supported, Wire as _};
+use crate::backend::{Cause, Dialect as _, Supported, Wire as _, cause};
 use crate::error::{Error, Operation, Step};
 use crate::locking::Wait;
 
@@ -65,12 +65,8 @@ impl<DB: Supported> Transaction<DB> {
         model: Option<&'static str>,
         wait: Option<Wait>,
     ) -> Result<Self, Error> {
-        // Nothing was sent, so nothing is lost, whatever the code says.
-        let connection = pool.acquire().await.map_err(|source| Error::Database {
-            at: Step::new(model, Operation::Connect),
-            detail: unreachable_detail(&source),
-            about_record: false,
-            source,
+        let connection = pool.acquire().await.map_err(|source| {
+            Error::of_connecting::<DB>(Step::new(model, Operation::Connect), source)
         })?;
         let mut tx = Self {
             connection,
@@ -178,11 +174,18 @@ impl<DB: Supported> Transaction<DB> {
             return Ok(());
         }
         self.state.in_flight = true;
-        roll_back_all::<DB>(&mut self.connection)
-            .await
-            .map_err(|source| Error::of::<DB>(Step::new(None, Operation::Rollback), source))?;
-        self.state.ended();
-        Ok(())
+        match roll_back_all::<DB>(&mut self.connection).await {
+            Ok(()) => {
+                self.state.ended();
+                Ok(())
+            }
+            // Of a cluster, which has ended the transaction. The connection is closed: sqlx still counts a transaction on it.
+            Err(source) if cause::<DB>(&source) == Cause::Deadlock => Ok(()),
+            Err(source) => Err(Error::of::<DB>(
+                Step::new(None, Operation::Rollback),
+                source,
+            )),
+        }
     }
 
     /// Ends a transaction that is lost: its connection is closed. SQLite's is set right instead.
@@ -235,16 +238,6 @@ pub(super) async fn ensure_open<DB: Supported>(
         .await
         .map_err(Some)?;
     Err(None)
-}
-
-/// What stopped a connection from being made. No record has been sent, so no text can quote a value.
-fn unreachable_detail(source: &sqlx::Error) -> String {
-    match source {
-        sqlx::Error::Io(error) => error.to_string(),
-        sqlx::Error::Database(error) => error.message().to_owned(),
-        sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => source.to_string(),
-        _ => "the connection could not be made".to_owned(),
-    }
 }
 
 impl<DB: Supported> Drop for Transaction<DB> {

@@ -5,7 +5,7 @@ use std::time::Instant;
 use sqlx::Pool;
 use sqlx_core::rt;
 
-use crate::backend::{Dialect as _, Supported};
+use crate::backend::{Cause, Dialect as _, Supported, cause};
 use crate::error::{Error, Operation};
 use crate::locking::Locking;
 use crate::mapping::Target;
@@ -30,6 +30,8 @@ pub(crate) async fn run<DB: Supported, W: UnitOfWork<DB>>(
     let started = Instant::now();
     let mut attempt = 1;
     let mut races = 0;
+    // How many times the server was out of reach.
+    let mut losses = 0;
     let mut lost = LostStatements::new();
     loop {
         work.began(attempt);
@@ -42,12 +44,19 @@ pub(crate) async fn run<DB: Supported, W: UnitOfWork<DB>>(
             continue;
         }
         let elapsed = started.elapsed();
+        let is_lost = is_server_away::<DB>(&error);
+        losses += u32::from(is_lost);
+        let bounds = if is_lost {
+            Retry::pause_for_server(losses)
+        } else {
+            Retry::pause_for_others(attempt - races - losses)
+        };
         let pause = if work.again(&error) {
             races += 1;
             Retry::short_pause()
         } else if !is_safe_to_repeat::<DB>(&error, locking) {
             return Err(error);
-        } else if let Some(pause) = retry.pause(attempt - races, elapsed) {
+        } else if let Some(pause) = retry.pause(attempt - races, bounds, elapsed) {
             pause
         } else if attempt == 1 {
             return Err(error);
@@ -109,11 +118,24 @@ async fn once<DB: Supported, W: UnitOfWork<DB>>(
 /// Nothing of the attempt can have taken effect, and no caller asked for this answer.
 fn is_safe_to_repeat<DB: Supported>(error: &Error, locking: Locking) -> bool {
     match error {
-        Error::Deadlock { .. } | Error::Serialization { .. } | Error::TransactionLost { .. } => {
-            true
-        }
+        Error::Deadlock { .. }
+        | Error::Serialization { .. }
+        | Error::TransactionLost { .. }
+        | Error::Unreachable { .. } => true,
         // SQLite waits in vain where it could deadlock; else it is the answer to a limit that somebody set.
         Error::LockTimeout { .. } => !DB::Driver::CAPABILITIES.locks_rows && locking.wait.is_none(),
+        _ => false,
+    }
+}
+
+/// Whether the server or the way to it is gone, perhaps for as long as a restart takes.
+fn is_server_away<DB: Supported>(error: &Error) -> bool {
+    match error {
+        Error::Unreachable { .. } => true,
+        Error::TransactionLost {
+            source: Some(source),
+            ..
+        } => cause::<DB>(source) == Cause::ConnectionLost,
         _ => false,
     }
 }
