@@ -118,8 +118,8 @@ pub enum Error {
     Exhausted {
         /// How many attempts were made.
         attempts: u32,
-        /// The error of the last one.
-        source: Box<Self>,
+        /// The error of the last one. The text tells it, so that it is not the error's `source()` too.
+        r#source: Box<Self>,
     },
 
     /// The transaction is no more: the database has rolled it back, by itself or with the connection; or it has ended by a
@@ -172,7 +172,8 @@ pub enum Error {
 
     /// An import would delete more than it may: [`max_share`](crate::Import::max_share). Nothing was written.
     #[error(
-        "`{model}`: refused to delete {missing} of {candidates} rows that the import does not have"
+        "`{model}`: refused to delete {missing} of {candidates} rows that the import does not have: \
+         that is more than its `max_share`, or the import is empty"
     )]
     Refused {
         /// The model's name.
@@ -202,8 +203,8 @@ pub enum Error {
     Stopped {
         /// What was committed, and which records had failed. With one transaction for all nothing was committed.
         report: Box<Report>,
-        /// What stopped it.
-        source: Box<Self>,
+        /// What stopped it. The text tells it, so that it is not the error's `source()` too.
+        r#source: Box<Self>,
     },
 
     /// The database refused a statement or a connection for any other reason.
@@ -406,5 +407,39 @@ impl Debug for Error {
         f.debug_tuple(variant)
             .field(&format_args!("{self}"))
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+
+    #[test]
+    fn what_is_printed_is_not_a_source_too() {
+        let deadlock = Error::Deadlock {
+            at: Step::new(None, Operation::Commit),
+            source: sqlx::Error::PoolClosed,
+        };
+        let exhausted = Error::Exhausted {
+            attempts: 3,
+            source: Box::new(deadlock),
+        };
+        assert_eq!(
+            exhausted.to_string(),
+            "gave up after 3 attempts: commit: deadlock"
+        );
+        assert!(exhausted.source().is_none());
+    }
+
+    #[test]
+    fn a_refusal_names_the_option() {
+        let refused = Error::Refused {
+            model: "Taxonomy",
+            missing: 3,
+            candidates: 4,
+        };
+        assert!(refused.to_string().contains("`max_share`"), "{refused}");
     }
 }

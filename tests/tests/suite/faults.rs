@@ -4,6 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::pool::PoolOptions;
+use sqlx::types::Uuid;
 use sqlx::{Database, Pool};
 use upsert_runtime::{Error, LockedUpsert, Outcome, Retry};
 use upsert_tests::{Answer, Proxy, Target};
@@ -20,7 +21,11 @@ tests![
     a_node_without_a_quorum on ["mysql"],
     a_transaction_that_the_cluster_has_ended on ["mysql"],
     a_connection_lost_on_the_way_back on ["postgres", "mysql"],
+    a_statement_that_ran_for_too_long on ["postgres"],
     a_row_for_which_there_is_no_partition on ["mysql"],
+    safe_updates on ["mysql"],
+    a_type_that_is_not_there on ["postgres"],
+    a_uuid_that_is_stored_as_text on ["mysql"],
     an_exclusion_constraint on ["postgres"],
     refusals_that_do_not_follow_each_other on ["postgres"],
 ];
@@ -192,6 +197,21 @@ async fn a_connection_lost_on_the_way_back(db: Db) {
     assert!(text.contains("played"), "{text}");
 }
 
+async fn a_statement_that_ran_for_too_long(db: Db) {
+    with_rows(&db, [record("r1", "rock")]).await;
+    let pool = db.pool_of(1).await;
+    Sqlx::run_text(&pool, "SET statement_timeout = '100ms'".to_owned()).await;
+    let mut holder = upsert_runtime::begin(&db.pool)
+        .await
+        .expect("a transaction");
+    let lock = Taxonomy::lock().by_slug(&mut holder, "rock").await;
+    assert!(lock.expect("a lock").is_some());
+    let renamed = Taxonomy::upsert(record("r1", "rock").named("Rock"));
+    let error = renamed.run(&pool).await.unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("statement timeout"), "{text}");
+}
+
 #[derive(Debug, Clone, PartialEq, LockedUpsert)]
 #[lookup(slug)]
 struct Dated {
@@ -216,11 +236,77 @@ async fn a_row_for_which_there_is_no_partition(db: Db) {
         .unwrap_err();
     let text = error.to_string();
     assert!(error.is_about_record(), "{text}");
+    assert!(text.contains("no partition"), "{text}");
     assert!(!text.contains("4242"), "{text}");
     let import = Dated::import([new("a", 2018), new("b", 4242), new("c", 2019)]);
     let report = import.run(&db.pool).await.expect("an import");
     let failed: Vec<_> = report.failed.iter().map(|failure| failure.index).collect();
     assert_eq!((report.created, failed), (2, vec![1]));
+}
+
+async fn safe_updates(db: Db) {
+    with_rows(&db, (0..3).map(numbered)).await;
+    let pool = db.pool_of(1).await;
+    Sqlx::run_text(&pool, "SET sql_safe_updates = 1".to_owned()).await;
+    let records = (0..3).map(|n| numbered(n).named("new"));
+    let result = Taxonomy::import(records).run(&pool).await;
+    let text = result.unwrap_err().to_string();
+    assert!(text.contains("safe update mode"), "{text}");
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, sqlx::Type)]
+#[sqlx(type_name = "absent_mood", rename_all = "lowercase")]
+enum Mood {
+    Glad,
+}
+
+#[derive(Debug, Clone, PartialEq, LockedUpsert)]
+#[lookup(slug)]
+struct Moody {
+    id: i64,
+    slug: String,
+    mood: Mood,
+}
+
+async fn a_type_that_is_not_there(db: Db) {
+    db.run("CREATE TABLE moody (id {id}, slug {text} NOT NULL UNIQUE, mood {text})")
+        .await;
+    let new = NewMoody {
+        slug: "rock".to_owned(),
+        mood: Mood::Glad,
+    };
+    let error = Moody::upsert(new).run(&db.pool).await.unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("absent_mood"), "{text}");
+}
+
+#[derive(Debug, Clone, PartialEq, LockedUpsert)]
+#[lookup(slug)]
+struct Coded {
+    id: i64,
+    slug: String,
+    code: Uuid,
+}
+
+async fn a_uuid_that_is_stored_as_text(db: Db) {
+    db.run("CREATE TABLE coded (id {id}, slug {text} NOT NULL UNIQUE, code varchar(36))")
+        .await;
+    let code = Uuid::from_u128(4242);
+    db.run(&format!(
+        "INSERT INTO coded (slug, code) VALUES ('rock', '{code}')"
+    ))
+    .await;
+    let new = NewCoded {
+        slug: "rock".to_owned(),
+        code,
+    };
+    let error = Coded::upsert(new).run(&db.pool).await.unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains("column `code`: Expected 16 bytes, got 36"),
+        "{text}"
+    );
+    assert!(text.contains("Hyphenated"), "{text}");
 }
 
 async fn an_exclusion_constraint(db: Db) {

@@ -64,6 +64,11 @@ pub trait Classify {
 
     /// Whether the error's text names tables, columns and types only, and never a value.
     fn is_safe_to_show(error: &dyn DatabaseError) -> bool;
+
+    /// Our words for an error whose text holds a value.
+    fn own_words(_error: &dyn DatabaseError) -> Option<&'static str> {
+        None
+    }
 }
 
 /// Whether an error of getting a connection may pass by itself. What waiting does not mend: a wrong password or address, TLS that

@@ -196,16 +196,23 @@ impl Classify for MySql {
     }
 
     fn is_safe_to_show(error: &dyn DatabaseError) -> bool {
-        // Access; too many connections; database, table, column unknown, syntax; table full, disk full; read-only; ended, killed.
+        // Access; too many connections; database, table, column unknown, syntax; table full, disk full; read-only; safe updates;
+        // ended, killed.
         const SURROUNDINGS: &[u16] = &[
             1044, 1045, 1142, 1143, 1227, 1698, 1040, 1203, 1226, 1049, 1054, 1064, 1146, 1114,
-            1021, 1041, 1290, 1792, 1836, 1047, 1053, 1180, 1205, 1213, 1317, 1927, 1969, 3024,
+            1021, 1041, 1290, 1792, 1836, 1175, 1047, 1053, 1180, 1205, 1213, 1317, 1927, 1969,
+            3024,
         ];
         // NULL refused, no default, too long, out of range, collations that do not mix, CHECK, foreign key.
         const COLUMNS: &[u16] = &[
             1048, 1364, 1406, 1264, 1267, 1270, 1271, 3819, 4025, 1451, 1452,
         ];
         SURROUNDINGS.contains(&number(error)) || COLUMNS.contains(&number(error))
+    }
+
+    fn own_words(error: &dyn DatabaseError) -> Option<&'static str> {
+        // Table has no partition for value …
+        (number(error) == 1526).then_some("the table has no partition for the row")
     }
 }
 

@@ -186,12 +186,31 @@ impl Classify for Postgres {
     }
 
     // Messages of class 22 quote values; a unique violation does so in its detail only. What a function or trigger says with
-    // RAISE may hold anything, under any code: it has a context.
+    // RAISE may hold anything, under any code: it has a context. What the server itself says may have one too, such as «while
+    // locking tuple»; it comes from one of the server's files, which no RAISE can name.
     fn is_safe_to_show(error: &dyn DatabaseError) -> bool {
-        let context = error
+        // Cancelled statements; files, buffers and the log; memory and locks.
+        const SERVERS_OWN: &[&str] = &[
+            "postgres.c",
+            "md.c",
+            "smgr.c",
+            "fd.c",
+            "bufmgr.c",
+            "localbuf.c",
+            "buffile.c",
+            "xlog.c",
+            "aset.c",
+            "mcxt.c",
+            "lock.c",
+            "proc.c",
+        ];
+        let is_anybodys = error
             .try_downcast_ref::<PgDatabaseError>()
-            .and_then(PgDatabaseError::r#where);
-        if context.is_some() {
+            .is_some_and(|error| {
+                error.r#where().is_some()
+                    && !error.file().is_some_and(|file| SERVERS_OWN.contains(&file))
+            });
+        if is_anybodys {
             return false;
         }
         let Some(code) = error.code() else {

@@ -14,7 +14,9 @@ pub(super) fn detail<DB: Supported>(operation: Operation, error: &sqlx::Error) -
     match error {
         sqlx::Error::Database(error) => {
             let code = error.code().unwrap_or_default();
-            if DB::Driver::is_safe_to_show(&**error) {
+            if let Some(words) = DB::Driver::own_words(&**error) {
+                format!("{words} ({code})")
+            } else if DB::Driver::is_safe_to_show(&**error) {
                 format!("{} ({code})", error.message())
             } else {
                 format!("{} refused it ({code})", DB::Driver::CAPABILITIES.title)
@@ -25,9 +27,14 @@ pub(super) fn detail<DB: Supported>(operation: Operation, error: &sqlx::Error) -
                 format!("column `{index}`: {mismatch}")
             } else if source.is::<UnexpectedNullError>() {
                 format!("column `{index}` is NULL; a field for it is an `Option`")
+            } else if let Some(hint) = hint(&source.to_string()) {
+                format!("column `{index}`: {hint}")
             } else {
                 format!("column `{index}` holds what its field's type cannot")
             }
+        }
+        sqlx::Error::TypeNotFound { type_name } => {
+            format!("the database has no type named `{type_name}`")
         }
         sqlx::Error::Encode(_) => "a value cannot be encoded".to_owned(),
         sqlx::Error::RowNotFound if operation == Operation::Refresh => {
@@ -56,6 +63,23 @@ pub(super) fn connecting_detail(source: &sqlx::Error) -> String {
     }
 }
 
+/// What sqlx says of a value that cannot be read, where the whole text is known and only a length differs.
+fn hint(text: &str) -> Option<&str> {
+    const KNOWN: [(&str, &str); 2] = [
+        (
+            "Expected 16 bytes, got ",
+            "; `Uuid` uses binary format for MySQL/MariaDB. For text-formatted UUIDs, use `uuid::fmt::Hyphenated` instead of `Uuid`.",
+        ),
+        ("invalid length: expected 16 bytes, found ", ""),
+    ];
+    let is_known = KNOWN.iter().any(|(before, after)| {
+        text.strip_prefix(before)
+            .and_then(|text| text.strip_suffix(after))
+            .is_some_and(|length| length.bytes().all(|byte| byte.is_ascii_digit()))
+    });
+    is_known.then(|| text.trim_end_matches('.'))
+}
+
 /// A constraint's name behind a colon, or nothing.
 pub(super) struct Named<'a>(pub(super) Option<&'a str>);
 
@@ -64,6 +88,26 @@ impl Display for Named<'_> {
         match self.0 {
             Some(name) => write!(f, ": `{name}`"),
             None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hints_of_the_driver_hold_no_value() {
+        let uuid = "Expected 16 bytes, got 36; `Uuid` uses binary format for MySQL/MariaDB. \
+                    For text-formatted UUIDs, use `uuid::fmt::Hyphenated` instead of `Uuid`.";
+        assert!(hint(uuid).is_some_and(|hint| hint.contains("Hyphenated")));
+        assert!(hint("invalid length: expected 16 bytes, found 5").is_some());
+        for text in [
+            "invalid length: expected 16 bytes, found SECRET",
+            "Expected 16 bytes, got 36; SECRET",
+            "unknown variant SECRET",
+        ] {
+            assert_eq!(hint(text), None);
         }
     }
 }
