@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Debug, Formatter};
 
+use crate::backend::codec::Mismatch;
 use crate::backend::{Cause, Classify as _, Dialect as _, Supported, cause, is_out_of_reach};
 use crate::locking::Wait;
 
@@ -279,12 +280,31 @@ impl Error {
             Cause::CommitUnknown if at.operation == Operation::Commit => {
                 Self::CommitUnknown { at, source }
             }
+            Cause::Incomparable => Self::Unsupported {
+                model: at.model,
+                option: "an import by a key for whose type it has no hash function",
+                database: DB::Driver::CAPABILITIES.title,
+            },
             cause => Self::Database {
                 at,
                 detail: detail::<DB>(at.operation, &source),
                 about_record: cause == Cause::Record,
                 source,
             },
+        }
+    }
+
+    /// A column that cannot be read as its field. That is about the table, not about a record.
+    pub(crate) fn of_column<DB: Supported>(at: Step, column: &str, misfit: Mismatch) -> Self {
+        let source = sqlx::Error::ColumnDecode {
+            index: column.to_owned(),
+            source: Box::new(misfit),
+        };
+        Self::Database {
+            at,
+            detail: detail::<DB>(at.operation, &source),
+            about_record: false,
+            source,
         }
     }
 

@@ -1,6 +1,6 @@
 //! A model on a database: its columns read, bound and compared.
 
-use crate::backend::codec::Bytes;
+use crate::backend::codec::{Bytes, Mismatch};
 use crate::backend::{Dialect as _, FieldCodec, Supported};
 use crate::locking::Locking;
 use crate::schema::{Columns, Fields, Lookup, Model, Sql};
@@ -130,6 +130,11 @@ impl<DB: Supported> Mapping<DB> {
     /// What the database calls the type of a column's field.
     pub(crate) fn type_name(self, column: usize) -> String {
         self.codecs[column].type_name()
+    }
+
+    /// Why a column of this SQL type cannot be read as its field.
+    pub(crate) fn misfit(self, column: usize, sql: &DB::TypeInfo) -> Option<Mismatch> {
+        self.codecs[column].misfit(sql)
     }
 
     /// Whether the column's field is an `Option`, so that the column may be NULL.

@@ -1,5 +1,6 @@
 //! The steps of an algorithm, one statement each.
 
+mod columns;
 mod delete;
 mod insert;
 mod lookup;

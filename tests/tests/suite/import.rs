@@ -3,6 +3,8 @@
 mod beside;
 mod borrowed;
 mod collations;
+mod columns;
+mod equality;
 mod failures;
 mod large;
 mod lost;
@@ -20,6 +22,8 @@ pub(super) fn add(suite: &mut upsert_tests::Suite<crate::Sqlx>) {
     beside::add(suite);
     borrowed::add(suite);
     collations::add(suite);
+    columns::add(suite);
+    equality::add(suite);
     failures::add(suite);
     large::add(suite);
     lost::add(suite);

@@ -67,10 +67,10 @@ use super::stored::mapping;
 ///
 /// # Which keys are equal
 ///
-/// Those that the database calls equal: by the collations of MySQL and MariaDB, by `NOCASE` and `RTRIM` on SQLite. Not known are
-/// PostgreSQL's nondeterministic collations, of which an import is [`Error::Unsupported`] before anything is written, and
-/// collations that a program adds to SQLite, of which it is so when two such keys meet. A `citext` column is compared byte for
-/// byte, as `upsert` does with a `String`; a key that differs in case alone is an [`Error::Conflict`] by the unique index.
+/// Those that the database calls equal, whatever their type: 12.5 and 12.50 of a `numeric`, one day and 24 hours, texts that a
+/// collation calls so. Not known are a collation that a program adds to SQLite and a type of PostgreSQL's that has no hash
+/// function (an array of `money`): of those an import is [`Error::Unsupported`] before anything is written. A `citext` column is
+/// compared as text with a `String`, as `upsert` does; a key that differs in case alone is an [`Error::Conflict`] by the unique index.
 ///
 /// ```
 /// # use upsert_runtime::{LockedUpsert, Missing};

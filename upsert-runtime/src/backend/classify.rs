@@ -39,6 +39,8 @@ pub enum Cause {
     StatementLost,
     /// The tables are not as they were when the statement was prepared.
     StatementOutdated,
+    /// There is no hash function for the type of a key.
+    Incomparable,
     /// A value, or the row as a whole, was refused: another record may fare better.
     Record,
     /// Anything else.

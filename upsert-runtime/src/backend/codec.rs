@@ -55,6 +55,19 @@ pub trait Codec<DB: Database> {
         Err("this database has no arrays".into())
     }
 
+    /// Binds an array of texts, where there are arrays.
+    fn bind_texts(_: Vec<String>, _: &mut DB::Arguments) -> BindResult {
+        Err("this database has no arrays".into())
+    }
+
+    /// Whether values of a field's type that are written into a column of this SQL type can be read from it.
+    fn fits<T: Column<DB>>(sql: &DB::TypeInfo) -> bool {
+        T::compatible(sql)
+    }
+
+    /// The SQL types of a row's columns.
+    fn types(row: &DB::Row) -> Vec<DB::TypeInfo>;
+
     /// The bytes in which a value is sent; its type is known to who compares them.
     fn bytes<T: Column<DB>>(value: &T) -> Result<Bytes, BoxDynError>;
 
@@ -73,6 +86,9 @@ pub trait FieldCodec<DB: Database>: Debug + Sync {
 
     /// Whether the field is an `Option`, so that its column may be NULL.
     fn is_optional(&self) -> bool;
+
+    /// Why a column of this SQL type cannot be read as the field's type.
+    fn misfit(&self, sql: &DB::TypeInfo) -> Option<Mismatch>;
 
     /// Binds a value or NULL behind those bound already.
     ///
@@ -128,6 +144,15 @@ impl<DB: Supported, T: Column<DB>> FieldCodec<DB> for Of<T> {
         type_name::<T>().starts_with("core::option::Option<")
     }
 
+    fn misfit(&self, sql: &DB::TypeInfo) -> Option<Mismatch> {
+        // A column of which the driver knows no type is read by its values.
+        let fits = sql.is_null() || DB::Driver::fits::<T>(sql);
+        (!fits).then(|| Mismatch {
+            rust: type_name::<T>(),
+            sql: sql.name().to_owned(),
+        })
+    }
+
     fn bind(&self, value: Option<&Value>, to: &mut DB::Arguments) -> BindResult {
         let value = match value {
             Some(value) => Some(typed::<T>(value)?),
@@ -165,7 +190,8 @@ pub(super) fn typed<T: 'static>(value: &Value) -> Result<&T, BoxDynError> {
 
 /// The column's SQL type and the field's type do not fit.
 #[derive(Debug)]
-pub(crate) struct Mismatch {
+#[expect(unnameable_types, reason = "only this crate names it")]
+pub struct Mismatch {
     pub(crate) rust: &'static str,
     pub(crate) sql: String,
 }
@@ -249,6 +275,13 @@ macro_rules! codec {
         ) -> $crate::backend::codec::BindResult {
             use sqlx::Arguments as _;
             to.add(value)
+        }
+
+        fn types(row: &<$database as Database>::Row) -> Vec<<$database as Database>::TypeInfo> {
+            use sqlx::{Column as _, Row as _};
+
+            let columns = row.columns().iter();
+            columns.map(|column| column.type_info().clone()).collect()
         }
 
         fn selected_bytes(

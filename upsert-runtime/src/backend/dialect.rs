@@ -40,15 +40,32 @@ pub trait Dialect {
     /// The model's statements in this dialect.
     fn sql(model: &'static Model) -> &'static Sql;
 
-    /// For a text type, the expression of its collation key, which is equal byte for byte where the database calls two texts
-    /// equal; `None` where equal is equal byte for byte.
-    fn collation_key(_type_name: &str, _expression: &str) -> Option<String> {
+    /// The expression of the collation key of a value in a column of this type: equal byte for byte where the database calls two
+    /// values equal, or [`hashed`](Self::hashed). It is NULL for a value that is compared by its own bytes, and there is none for
+    /// a type all of whose values are. `other` is an expression that is NULL, in the type that the value is compared with.
+    fn collation_key(type_name: &str, expression: &str, other: &str) -> Option<String>;
+
+    /// The expression that gives the places of those of a table's columns for which there is a collation key, with commas, where
+    /// the catalog must be asked; `None` where the fields' types tell.
+    fn collated(_from: &str, _columns: &[&str]) -> Option<String> {
         None
     }
 
-    /// Selects a row if one of these columns calls texts equal in a way that [`Dialect::collation_key`] does not know; `None`
-    /// where that cannot be asked.
-    fn unknown_collations(_from: &str, _columns: &[&str]) -> Option<String> {
+    /// The expression that gives a row's column the value 1 where one of these columns is compared in a way for which there is
+    /// no collation key; `None` where there is no such way, or it cannot be asked for.
+    fn incomparable(_from: &str, _columns: &[&str]) -> Option<String> {
+        None
+    }
+
+    /// What a collation key that does not tell all consists of: a hash, which equal values have in common, and the value as the
+    /// database spells it. Values with the same hash and other spellings are equal if [`equal`](Self::equal) says so.
+    fn hashed(_key: &[u8]) -> Option<(&[u8], &str)> {
+        None
+    }
+
+    /// Selects the places, counted from 1, at which the spellings of two arrays are equal values of this type; `other` is as that
+    /// of a collation key. `None` where all collation keys tell all.
+    fn equal(_type_name: &str, _other: &str) -> Option<String> {
         None
     }
 

@@ -85,18 +85,27 @@ impl Dialect for MySql {
         &model.mysql
     }
 
-    // What a collation compares. Most of them ignore spaces at the end, whose weights are cut off then.
-    fn collation_key(type_name: &str, expression: &str) -> Option<String> {
-        let is_text = ["CHAR", "TEXT", "ENUM"]
-            .iter()
-            .any(|text| type_name.contains(text));
-        is_text.then(|| {
-            format!(
-                "CASE WHEN {expression} = CONCAT({expression}, ' ') \
-                 THEN TRIM(TRAILING WEIGHT_STRING(LEFT(CONCAT(' ', {expression}), 1)) FROM WEIGHT_STRING({expression})) \
-                 ELSE WEIGHT_STRING({expression}) END"
-            )
-        })
+    // What a collation compares. Most of them ignore spaces at the end, whose weights are cut off then. Of numbers, 12.5 and 12.50
+    // are one, and so are the two zeros of a float.
+    fn collation_key(type_name: &str, expression: &str, _: &str) -> Option<String> {
+        match type_name {
+            "DECIMAL" => Some(format!(
+                "CASE WHEN LOCATE('.', {expression}) THEN TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM {expression})) \
+                 ELSE CAST({expression} AS CHAR) END"
+            )),
+            "FLOAT" | "DOUBLE" => Some(format!("CASE WHEN {expression} = 0 THEN '0' END")),
+            _ if ["CHAR", "TEXT", "ENUM"]
+                .iter()
+                .any(|text| type_name.contains(text)) =>
+            {
+                Some(format!(
+                    "CASE WHEN {expression} = CONCAT({expression}, ' ') \
+                     THEN TRIM(TRAILING WEIGHT_STRING(LEFT(CONCAT(' ', {expression}), 1)) FROM WEIGHT_STRING({expression})) \
+                     ELSE WEIGHT_STRING({expression}) END"
+                ))
+            }
+            _ => None,
+        }
     }
 
     // Schema and table are said for both, so that the server opens no other table.

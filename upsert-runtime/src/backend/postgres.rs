@@ -89,14 +89,61 @@ impl Dialect for Postgres {
         &model.postgres
     }
 
-    // Nondeterministic collations: https://www.postgresql.org/docs/current/collation.html#COLLATION-NONDETERMINISTIC
-    fn unknown_collations(from: &str, columns: &[&str]) -> Option<String> {
+    // Two hashes by the equality of the type, and the value. NULLIF gives it in the type in which its `=` compares it with the
+    // other one, and with the collation: a field of text and a column of citext are compared as texts.
+    fn collation_key(_: &str, expression: &str, other: &str) -> Option<String> {
+        let value = format!("NULLIF({expression}, {other})");
+        let hash = |seed| format!("hash_array_extended(ARRAY[{value}], {seed})::TEXT");
+        let (one, two) = (hash(1), hash(2));
+        Some(format!("{one} || ',' || {two} || ' ' || {value}::TEXT"))
+    }
+
+    // Where a B-tree's support function 4 says so, equal is equal byte for byte, and what is sent is what is stored; but for
+    // `char(n)`, which is stored with spaces at its end.
+    // https://www.postgresql.org/docs/current/btree.html#BTREE-SUPPORT-FUNCS
+    //
+    // A type that has an order and no hash function, as texts to be searched, keeps to its bytes.
+    fn collated(from: &str, columns: &[&str]) -> Option<String> {
         let table = literal(from.trim_start_matches(" FROM "));
-        let unquoted = |name: &&str| format!("(parse_ident({}))[1]", literal(name));
-        let columns = columns.iter().map(unquoted).collect::<Vec<_>>().join(", ");
+        let columns: Vec<String> = columns.iter().map(|name| literal(name)).collect();
+        let columns = columns.join(", ");
         Some(format!(
-            "SELECT 1 FROM pg_attribute JOIN pg_collation ON pg_collation.oid = attcollation \
-             WHERE attrelid = {table}::regclass AND attname IN ({columns}) AND NOT collisdeterministic"
+            "(WITH RECURSIVE keys AS (\
+             SELECT place, atttypid AS key_type, attcollation AS key_collation \
+             FROM unnest(ARRAY[{columns}]) WITH ORDINALITY AS names (name, place) \
+             JOIN pg_attribute ON attrelid = {table}::regclass AND attname = (parse_ident(name))[1] \
+             UNION ALL SELECT place, typbasetype, key_collation FROM keys \
+             JOIN pg_type ON pg_type.oid = key_type WHERE typtype = 'd'), \
+             classes AS (\
+             SELECT opcintype AS class_type, amname, \
+             EXISTS (SELECT FROM pg_amproc WHERE amprocfamily = opcfamily AND amproclefttype = opcintype \
+             AND amprocrighttype = opcintype AND amprocnum = 4 AND amname = 'btree') AS is_bytes \
+             FROM pg_opclass JOIN pg_am ON pg_am.oid = opcmethod WHERE opcdefault AND amname IN ('btree', 'hash')) \
+             SELECT string_agg((place - 1)::TEXT, ',') FROM keys JOIN pg_type ON pg_type.oid = key_type \
+             WHERE typtype <> 'd' AND NOT (key_type <> 'bpchar'::regtype \
+             AND NOT EXISTS (SELECT FROM pg_collation WHERE pg_collation.oid = key_collation AND NOT collisdeterministic) \
+             AND EXISTS (SELECT FROM classes WHERE is_bytes AND (class_type = key_type \
+             OR (typtype = 'e' AND class_type = 'anyenum'::regtype) \
+             OR NOT EXISTS (SELECT FROM classes own WHERE own.amname = 'btree' AND own.class_type = key_type) \
+             AND EXISTS (SELECT FROM pg_cast WHERE castsource = key_type AND casttarget = class_type \
+             AND castmethod = 'b' AND castcontext = 'i')))) \
+             AND NOT (EXISTS (SELECT FROM classes WHERE amname = 'btree' AND class_type = key_type) \
+             AND NOT EXISTS (SELECT FROM classes WHERE amname = 'hash' AND class_type = key_type)))"
+        ))
+    }
+
+    fn hashed(key: &[u8]) -> Option<(&[u8], &str)> {
+        let end = key.iter().position(|&byte| byte == b' ')?;
+        let spelled = str::from_utf8(&key[end + 1..]).ok()?;
+        Some((&key[..end], spelled))
+    }
+
+    fn equal(type_name: &str, other: &str) -> Option<String> {
+        let value = |spelled: &str| format!("NULLIF({spelled}::{type_name}, {other})");
+        let (one, two) = (value("upsert_one"), value("upsert_two"));
+        Some(format!(
+            "SELECT upsert_n FROM unnest($1::TEXT[], $2::TEXT[]) WITH ORDINALITY AS upsert_pairs (upsert_one, upsert_two, upsert_n) \
+             WHERE {one} = {two}"
         ))
     }
 
@@ -150,6 +197,8 @@ impl Classify for Postgres {
             Some("0A000") if routine(error) == Some("RevalidateCachedQuery") => {
                 Cause::StatementOutdated
             }
+            // could not identify an extended hash function; of whatever else is not there the parser speaks
+            Some("42883") if routine(error) == Some("hash_array_extended") => Cause::Incomparable,
             // a session was idle for too long, in a transaction or outside
             Some("25P03" | "57P05") => Cause::EndedWhileIdle,
             // the server shuts down or the session is ended; a transaction took too long
@@ -238,6 +287,10 @@ impl Codec<Self> for Postgres {
 
     fn bind_flags(flags: Vec<bool>, to: &mut PgArguments) -> BindResult {
         to.add(flags)
+    }
+
+    fn bind_texts(texts: Vec<String>, to: &mut PgArguments) -> BindResult {
+        to.add(texts)
     }
 
     fn bytes<T: Column<Self>>(value: &T) -> Result<Bytes, BoxDynError> {

@@ -5,8 +5,8 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use sqlx::error::{BoxDynError, DatabaseError};
-use sqlx::sqlite::{SqliteArgumentsBuffer, SqliteConnection};
-use sqlx::{AssertSqlSafe, Database, Row, Sqlite};
+use sqlx::sqlite::{SqliteArgumentsBuffer, SqliteConnection, SqliteTypeInfo};
+use sqlx::{AssertSqlSafe, Database, Row, Sqlite, Type, TypeInfo};
 
 use super::codec::{Bytes, Column, codec};
 use super::dialect::{RowList, path};
@@ -58,15 +58,36 @@ impl Dialect for Sqlite {
         &model.sqlite
     }
 
-    // RTRIM, NOCASE and BINARY: what the column's collation calls equal shows which it is.
-    fn collation_key(type_name: &str, expression: &str) -> Option<String> {
-        (type_name == "TEXT").then(|| {
-            format!(
+    // RTRIM, NOCASE and BINARY: what the column's collation calls equal shows which it is. Of numbers, the two zeros are one.
+    fn collation_key(type_name: &str, expression: &str, _: &str) -> Option<String> {
+        match type_name {
+            "TEXT" => Some(format!(
                 "CASE WHEN {expression} = {expression} || ' ' THEN rtrim({expression}) \
                  WHEN {expression} = upper({expression}) AND {expression} = lower({expression}) THEN lower({expression}) \
                  ELSE {expression} END"
-            )
-        })
+            )),
+            "REAL" => Some(format!("CASE WHEN {expression} = 0 THEN '0' END")),
+            _ => None,
+        }
+    }
+
+    // A collation of the program's own. The indexes tell it; the tables do not.
+    fn incomparable(from: &str, columns: &[&str]) -> Option<String> {
+        let literal = |text: &str| format!("'{}'", text.replace('\'', "''"));
+        let (schema, table) = path(from);
+        let table = literal(&table);
+        let within = schema.map_or_else(String::new, |schema| format!(", {}", literal(&schema)));
+        let columns: Vec<String> = columns
+            .iter()
+            .map(|column| literal(&path(column).1))
+            .collect();
+        let columns = columns.join(", ");
+        Some(format!(
+            "EXISTS (SELECT 1 FROM pragma_index_list({table}{within}) upsert_list \
+             JOIN pragma_index_xinfo(upsert_list.name{within}) upsert_info \
+             WHERE upsert_info.\"key\" = 1 AND upsert_info.name IN ({columns}) COLLATE NOCASE \
+             AND upsert_info.coll NOT IN ('BINARY', 'NOCASE', 'RTRIM') COLLATE NOCASE)"
+        ))
     }
 
     fn self_references(from: &str) -> String {
@@ -140,6 +161,14 @@ impl Classify for Sqlite {
 }
 
 impl Codec<Self> for Sqlite {
+    // What a value becomes follows from the affinity of its column, which these three names of declared types tell for sure: a
+    // number becomes a text in a column of texts. Bytes stay bytes everywhere. What is declared otherwise says nothing.
+    // https://sqlite.org/datatype3.html#type_affinity
+    fn fits<T: Column<Self>>(sql: &SqliteTypeInfo) -> bool {
+        let converts = matches!(sql.name(), "TEXT" | "INTEGER" | "REAL");
+        !converts || T::compatible(sql) || T::compatible(&<[u8] as Type<Self>>::type_info())
+    }
+
     // sqlx shows an argument in no other way than this one.
     fn bytes<T: Column<Self>>(value: &T) -> Result<Bytes, BoxDynError> {
         let mut buffer = SqliteArgumentsBuffer::default();

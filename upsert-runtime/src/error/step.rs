@@ -41,6 +41,8 @@ pub enum Operation {
         /// The look-up's name.
         lookup: &'static str,
     },
+    /// Asking whether the table's columns can be read as the model's fields, before many records are written.
+    CheckColumns,
     /// Finding the rows of many records.
     LookUpMany,
     /// Locking many rows.
@@ -69,6 +71,7 @@ impl Display for Operation {
             Self::WriteLock => f.write_str("taking the write lock"),
             Self::Savepoint => f.write_str("setting a savepoint"),
             Self::LookUp { lookup } => write!(f, "look-up by `{lookup}`"),
+            Self::CheckColumns => f.write_str("checking the columns"),
             Self::LookUpMany => f.write_str("look-up of many"),
             Self::Lock => f.write_str("locking rows"),
             Self::Park => f.write_str("parking a key"),

@@ -1,12 +1,17 @@
 //! What columns call equal, and which texts they can hold.
 
-use upsert_runtime::{Error, LockedUpsert, Report};
+use std::str::FromStr;
+
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, Sqlite, SqlitePool};
+use upsert_runtime::{Error, LockedUpsert, Outcome, Report};
+use upsert_tests::Target;
 
 use super::super::models::{TAXONOMY, Taxonomy, numbered, record};
 use crate::Db;
 
 tests![
-    a_collation_of_which_nothing_is_known on ["postgres"],
+    a_collation_of_the_programs_own on ["sqlite"],
     a_column_that_ignores_case_and_a_field_that_does_not on ["postgres"],
     a_column_that_ignores_spaces_at_the_end on ["sqlite"],
     a_text_that_the_column_cannot_hold on ["mysql"],
@@ -28,23 +33,33 @@ async fn a_column_that_ignores_spaces_at_the_end(db: Db) {
     assert_eq!((report.updated, report.unchanged), (1, 1), "{report}");
 }
 
-async fn a_collation_of_which_nothing_is_known(db: Db) {
-    db.run("CREATE COLLATION ignoring_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false)")
-        .await;
-    db.run(&TAXONOMY.replace(
-        "slug {text} NOT NULL UNIQUE",
-        "slug {text} COLLATE ignoring_case NOT NULL UNIQUE",
-    ))
-    .await;
-    let records = [numbered(1), record(None, "S1"), numbered(2)];
-    let import = Taxonomy::import(records).chunk_size(1);
-    let error = import.run(&db.pool).await.unwrap_err();
-    let Error::Stopped { source, .. } = &error else {
-        panic!("{error}");
-    };
-    assert!(matches!(**source, Error::Unsupported { .. }), "{source}");
-    assert!(error.to_string().contains("collation"), "{error}");
-    assert_eq!(db.number("SELECT count(*) FROM taxonomy").await, 0);
+/// There is nothing that it compares but itself, and nobody but the program knows how.
+async fn a_collation_of_the_programs_own(db: Db) {
+    let options = SqliteConnectOptions::from_str(&db.url()).expect("a path");
+    let options = options.collation("BACKWARDS", |one, other| {
+        one.chars().rev().cmp(other.chars().rev())
+    });
+    let pool = SqlitePool::connect_with(options).await.expect("a pool");
+    let table = TAXONOMY.replace("slug {text}", "slug text COLLATE backwards");
+    let table = Sqlite::spell(&table);
+    let made = sqlx::raw_sql(AssertSqlSafe(table)).execute(&pool).await;
+    made.expect("a table");
+    for import in [
+        Taxonomy::import([numbered(1)]),
+        Taxonomy::import([numbered(1)]).dry_run(true),
+    ] {
+        let error = import.run(&pool).await.unwrap_err();
+        let Error::Stopped { source, .. } = &error else {
+            panic!("{error}");
+        };
+        assert_eq!(
+            source.to_string(),
+            "`Taxonomy`: SQLite does not support an import by a key of which it cannot be told beforehand which values are equal"
+        );
+    }
+    let done = Taxonomy::upsert(record(None, "s1")).run(&pool).await;
+    assert_eq!(done.expect("an upsert").outcome, Outcome::Created);
+    pool.close().await;
 }
 
 async fn a_column_that_ignores_case_and_a_field_that_does_not(db: Db) {

@@ -1,22 +1,13 @@
 //! The numbers of the keys of records and rows, by the bytes that the database compares.
 
 use crate::backend::codec::Bytes;
-use crate::backend::{Codec as _, Dialect as _, Supported};
+use crate::backend::{Codec as _, Supported};
 use crate::error::Error;
 use crate::import::plan::Keys;
 use crate::mapping::Mapping;
 use crate::value::New;
 
 use super::read::SelectedRow;
-
-/// Those of the columns that the database compares otherwise than byte for byte: a collation key is selected for each.
-pub(crate) fn collated<DB: Supported>(mapping: Mapping<DB>, columns: &[usize]) -> Vec<usize> {
-    let is_collated = |column: &usize| {
-        let type_name = mapping.type_name(*column);
-        DB::Driver::collation_key(&type_name, "").is_some()
-    };
-    columns.iter().copied().filter(is_collated).collect()
-}
 
 /// Gives a number to each value of a key column.
 pub(crate) struct Numbering<'k, DB: Supported> {

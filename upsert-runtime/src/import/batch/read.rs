@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::backend::codec::Bytes;
 use crate::backend::{Codec as _, Dialect as _, Supported};
 use crate::error::{Error, Operation, Step};
 use crate::import::plan::{Keys, NONE};
@@ -106,8 +107,8 @@ impl<'r> Wanted<'r> {
 
 /// Reads rows, and tells them apart by the numbers of their keys.
 pub(crate) struct KeyReader<'a, 'c, DB: Supported> {
-    session: &'a mut Session<'c, DB>,
-    numbering: Numbering<'a, DB>,
+    pub(super) session: &'a mut Session<'c, DB>,
+    pub(super) numbering: Numbering<'a, DB>,
 }
 
 impl<'a, 'c, DB: Supported> KeyReader<'a, 'c, DB> {
@@ -222,7 +223,7 @@ impl<'a, 'c, DB: Supported> KeyReader<'a, 'c, DB> {
     /// The numbers of these records' keys where the database must be asked for collation keys.
     async fn collated_values(&mut self, records: &[&New]) -> sqlx::Result<Vec<Vec<u32>>> {
         let (mapping, collated) = (self.session.mapping, self.numbering.collated);
-        let mut values = vec![Vec::new(); records.len()];
+        let mut keys: Vec<Vec<Bytes>> = vec![Vec::new(); records.len()];
         let size = (DB::Driver::CAPABILITIES.most_values / collated.len()).max(1);
         for (start, records) in (0..).step_by(size).zip(records.chunks(size)) {
             let select = Statement::collation_keys(mapping, records, collated)?;
@@ -231,28 +232,17 @@ impl<'a, 'c, DB: Supported> KeyReader<'a, 'c, DB> {
                 let place = number.and_then(|number| usize::try_from(number).ok());
                 let place = place.filter(|&place| place < records.len());
                 let place = place.ok_or(sqlx::Error::RowNotFound)?;
-                let collation_key = |key| DB::Driver::selected_bytes(&row, 1 + key);
-                values[start + place] = self.numbering.of_record(records[place], collation_key)?;
+                let of_record =
+                    (0..collated.len()).map(|key| DB::Driver::selected_bytes(&row, 1 + key));
+                keys[start + place] = of_record.collect::<sqlx::Result<_>>()?;
             }
         }
-        Ok(values)
-    }
-
-    /// Fails if keys cannot be compared here as the database compares them.
-    pub(crate) async fn check_collations(&mut self) -> Result<(), Error> {
-        let mapping = self.session.mapping;
-        let Some(question) = Statement::unknown_collations(mapping, &self.numbering.keys.columns)
-        else {
-            return Ok(());
-        };
-        let rows = self.session.fetch(question).await;
-        if rows
-            .map_err(self.session.failed(Operation::LookUpMany))?
-            .is_empty()
-        {
-            return Ok(());
-        }
-        Err(compared_otherwise(mapping))
+        self.tell_apart(&keys).await?;
+        let numbered = records.iter().zip(keys).map(|(new, keys)| {
+            let collation_key = |key: usize| Ok(keys.get(key).cloned().flatten());
+            self.numbering.of_record(new, collation_key)
+        });
+        numbered.collect()
     }
 
     /// The rows of a SELECT.
@@ -265,6 +255,7 @@ impl<'a, 'c, DB: Supported> KeyReader<'a, 'c, DB> {
         let at = self.session.at(operation);
         let failed = self.session.failed(operation);
         let rows = self.session.fetch(select).await.map_err(failed)?;
+        self.tell_rows_apart(&rows).await.map_err(failed)?;
         let selected = |columns| {
             Ok(SelectedRow {
                 row: mapping.decode(&columns)?,
@@ -293,10 +284,11 @@ fn most_keys<DB: Supported>(values: usize) -> usize {
     (DB::Driver::CAPABILITIES.most_values / values.max(1)).max(1)
 }
 
-fn compared_otherwise<DB: Supported>(mapping: Mapping<DB>) -> Error {
+/// The database calls values equal, and there is no way to tell which.
+pub(super) fn compared_otherwise<DB: Supported>(mapping: Mapping<DB>) -> Error {
     Error::Unsupported {
         model: Some(mapping.model.name),
-        option: "an import by a key whose collation calls different texts equal",
+        option: "an import by a key of which it cannot be told beforehand which values are equal",
         database: DB::Driver::CAPABILITIES.title,
     }
 }

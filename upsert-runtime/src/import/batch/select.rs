@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::backend::dialect::RowList;
-use crate::backend::{Dialect as _, Supported};
+use crate::backend::{Codec as _, Dialect as _, Supported};
 use crate::locking::Locking;
 use crate::mapping::Mapping;
 use crate::schema::Sql;
@@ -23,11 +23,11 @@ impl<DB: Supported> Statement<DB> {
         } = mapping.sql();
         let mut this = Self::planned(*select);
         for &column in collated {
-            let key = DB::Driver::collation_key(&mapping.type_name(column), names[column]);
-            if let Some(key) = key {
-                this.push(", ");
-                this.push(&key);
-            }
+            let type_name = mapping.type_name(column);
+            let value = format!("NULL::{type_name}");
+            let key = DB::Driver::collation_key(&type_name, names[column], &value);
+            this.push(", ");
+            this.push(key.as_deref().unwrap_or("NULL"));
         }
         this.push(from);
         this
@@ -141,13 +141,16 @@ impl<DB: Supported> Statement<DB> {
         let mut this = Self::planned("SELECT upsert_n".to_owned());
         // The values get the collations of the columns that stand in their places here.
         let mut typed = "SELECT 0 AS upsert_n".to_owned();
+        let mut values = "upsert_n".to_owned();
         for (place, &column) in collated.iter().enumerate() {
             let value = format!("upsert_k{place}");
-            let key = DB::Driver::collation_key(&mapping.type_name(column), &value);
+            let stored = no_value_of(mapping, column);
+            let key = DB::Driver::collation_key(&mapping.type_name(column), &value, &stored);
             this.push(", ");
-            this.push(key.as_ref().unwrap_or(&value));
+            this.push(key.as_deref().unwrap_or("NULL"));
             // Writing to a `String` cannot fail.
             let _ = write!(typed, ", {} AS {value}", names[column]);
+            let _ = write!(values, ", {value}");
         }
         let _ = write!(typed, "{from} WHERE FALSE");
         let RowList {
@@ -167,15 +170,31 @@ impl<DB: Supported> Statement<DB> {
         }
         this.push(after.unwrap_or_default());
         this.push(") upsert_values");
+        // A list of VALUES alone has no names.
+        if DB::Driver::CAPABILITIES.arrays {
+            this.push(&format!(" ({values})"));
+        }
         Ok(this)
     }
 
-    /// Selects a row if one of these columns compares in a way that [`Dialect`](crate::backend::Dialect) has no collation key
-    /// for; `None` where that cannot be asked.
-    pub(super) fn unknown_collations(mapping: Mapping<DB>, columns: &[usize]) -> Option<Self> {
-        let Sql { from, names, .. } = mapping.sql();
-        let columns: Vec<&str> = columns.iter().map(|&column| names[column]).collect();
-        DB::Driver::unknown_collations(from, &columns).map(Self::planned)
+    /// Selects the places, counted from 1, at which two lists of spellings are equal values of a column; `None` where all
+    /// collation keys tell all.
+    pub(super) fn equal_values(
+        mapping: Mapping<DB>,
+        column: usize,
+        ones: Vec<String>,
+        others: Vec<String>,
+    ) -> sqlx::Result<Option<Self>> {
+        let stored = no_value_of(mapping, column);
+        let Some(equal) = DB::Driver::equal(&mapping.type_name(column), &stored) else {
+            return Ok(None);
+        };
+        let mut this = Self::planned(equal);
+        for texts in [ones, others] {
+            let bound = DB::Driver::bind_texts(texts, &mut this.arguments);
+            bound.map_err(sqlx::Error::Encode)?;
+        }
+        Ok(Some(this))
     }
 
     /// `SELECT … FROM "taxonomy" WHERE "id" = ANY($1::INT8[]) ORDER BY "id" FOR NO KEY UPDATE`
@@ -237,4 +256,10 @@ impl<DB: Supported> Statement<DB> {
         this.push(&format!(" ORDER BY {id} LIMIT {size}"));
         Ok(this)
     }
+}
+
+/// NULL, as a value of a table's column.
+fn no_value_of<DB: Supported>(mapping: Mapping<DB>, column: usize) -> String {
+    let Sql { from, names, .. } = mapping.sql();
+    format!("(SELECT {}{from} WHERE FALSE)", names[column])
 }

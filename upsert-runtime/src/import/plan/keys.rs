@@ -18,6 +18,8 @@ pub(crate) struct Keys {
     lookups: Vec<Vec<usize>>,
     /// For each of `columns`, the number of each value by the bytes that are compared.
     values: Vec<HashMap<Box<[u8]>, u32>>,
+    /// For each of `columns`, by their hashes, the values that are known to be no other: how each is spelled, and its number.
+    told_apart: Vec<HashMap<Box<[u8]>, Vec<(Box<str>, u32)>>>,
     /// For each look-up of several columns, a number for each key.
     tuples: Vec<HashMap<Box<[u32]>, u32>>,
 }
@@ -46,6 +48,7 @@ impl Keys {
                 .map(|column| updated.contains(column))
                 .collect(),
             values: columns.iter().map(|_| HashMap::new()).collect(),
+            told_apart: columns.iter().map(|_| HashMap::new()).collect(),
             tuples: lookups.iter().map(|_| HashMap::new()).collect(),
             columns,
             lookups,
@@ -70,6 +73,28 @@ impl Keys {
         let next = next_number(values.len());
         let number = *values.entry(bytes.into_boxed_slice()).or_insert(next);
         if is_blank { number | BLANK } else { number }
+    }
+
+    /// Whether a value of the column at this place has a number.
+    pub(crate) fn has_number(&self, place: usize, bytes: &[u8]) -> bool {
+        self.values[place].contains_key(bytes)
+    }
+
+    /// The values of a column, with this hash, that are known to be no other: how each is spelled, and its number.
+    pub(crate) fn told_apart(&self, place: usize, hash: &[u8]) -> &[(Box<str>, u32)] {
+        self.told_apart[place].get(hash).map_or(&[], Vec::as_slice)
+    }
+
+    /// Notes that a value is none of those that have its hash.
+    pub(crate) fn tell_apart(&mut self, place: usize, bytes: &[u8], hash: &[u8], spelled: &str) {
+        let number = self.number(place, Some(bytes.to_vec()), false);
+        let others = self.told_apart[place].entry(hash.into()).or_default();
+        others.push((spelled.into(), number));
+    }
+
+    /// Notes that a value is the one with this number, in other bytes.
+    pub(crate) fn join(&mut self, place: usize, bytes: &[u8], number: u32) {
+        self.values[place].insert(bytes.into(), number);
     }
 
     /// The key that these values make, by which a record is found; [`NONE`] if it identifies none.

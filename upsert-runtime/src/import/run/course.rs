@@ -95,6 +95,7 @@ impl<'t, DB: Supported> Course<'t, DB> {
             deletes_missing,
             ..
         } = self.plain;
+        Box::pin(self.table.learn()).await?;
         let candidates = if deletes_missing {
             Box::pin(self.table.note_candidates(chunk_size)).await?
         } else {

@@ -51,8 +51,6 @@ pub(super) struct FirstPass<'p, 't, DB: Supported> {
     learned: Learned,
     /// How many records are looked up at once.
     chunk_size: usize,
-    /// Whether it is known that keys can be compared.
-    has_checked: bool,
 }
 
 impl<'p, 't, DB: Supported> FirstPass<'p, 't, DB> {
@@ -61,7 +59,6 @@ impl<'p, 't, DB: Supported> FirstPass<'p, 't, DB> {
             table,
             learned: Learned::default(),
             chunk_size,
-            has_checked: false,
         }
     }
 
@@ -107,14 +104,10 @@ impl<'p, 't, DB: Supported> FirstPass<'p, 't, DB> {
                 mapping: self.table.mapping,
                 map: &mut self.table.map,
                 collated: &self.table.collated,
-                checks: !self.has_checked,
                 records: &records,
             };
             let error = match self.table.place.run(&mut work).await {
-                Ok(()) => {
-                    self.has_checked = true;
-                    continue;
-                }
+                Ok(()) => continue,
                 Err(error) if !error.is_about_record() => return Err(error),
                 Err(error) => error,
             };
@@ -136,8 +129,6 @@ struct LookUp<'i, DB: Supported> {
     mapping: Mapping<DB>,
     map: &'i mut IdentityMap,
     collated: &'i [usize],
-    /// Whether it must be asked first whether keys can be compared.
-    checks: bool,
     records: &'i [(u32, New)],
 }
 
@@ -152,9 +143,6 @@ impl<DB: Supported> UnitOfWork<DB> for LookUp<'_, DB> {
 
     async fn once(&mut self, session: &mut Session<'_, DB>) -> Result<(), Error> {
         let mut reader = KeyReader::new(session, &mut self.map.keys, self.collated);
-        if self.checks {
-            reader.check_collations().await?;
-        }
         let records: Vec<&New> = self.records.iter().map(|(_, new)| new).collect();
         let values = reader.values(&records).await?;
         for ((record, _), values) in self.records.iter().zip(&values) {

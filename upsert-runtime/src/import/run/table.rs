@@ -3,10 +3,13 @@
 use sqlx_core::rt;
 
 use crate::backend::Supported;
+use crate::error::Error;
 use crate::import::batch::{Candidates, SelfReference, collated};
 use crate::import::options::Scope;
 use crate::import::plan::{IdentityMap, Keys, Plan, Planning, Rules};
 use crate::mapping::Mapping;
+use crate::step::Session;
+use crate::transaction::UnitOfWork;
 
 use super::place::Place;
 
@@ -33,13 +36,23 @@ impl<'t, DB: Supported> Table<'t, DB> {
         let model = mapping.model;
         let keys = Keys::new(model.lookups.iter().map(|key| key.columns), model.updated);
         Self {
-            collated: collated(mapping, &keys.columns),
+            collated: Vec::new(),
             map: IdentityMap::new(keys),
             candidates: Candidates::new(mapping, scope),
             references: Vec::new(),
             mapping,
             place,
         }
+    }
+
+    /// Asks what must be known of the table before anything is done.
+    pub(super) async fn learn(&mut self) -> Result<(), Error> {
+        let mut work = Learn {
+            mapping: self.mapping,
+            keys: &self.map.keys,
+        };
+        self.collated = self.place.run(&mut work).await?;
+        Ok(())
     }
 
     /// Makes the plan. It asks no database, so that others are let run between its stages.
@@ -51,5 +64,23 @@ impl<'t, DB: Supported> Table<'t, DB> {
             }
             rt::yield_now().await;
         }
+    }
+}
+
+/// The question what the table is like, as a unit of work.
+struct Learn<'i, DB: Supported> {
+    mapping: Mapping<DB>,
+    keys: &'i Keys,
+}
+
+impl<DB: Supported> UnitOfWork<DB> for Learn<'_, DB> {
+    type Output = Vec<usize>;
+
+    fn mapping(&self) -> Mapping<DB> {
+        self.mapping
+    }
+
+    async fn once(&mut self, session: &mut Session<'_, DB>) -> Result<Vec<usize>, Error> {
+        collated(session, self.keys).await
     }
 }
