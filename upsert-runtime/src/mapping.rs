@@ -188,8 +188,25 @@ impl<DB: Supported> Mapping<DB> {
     pub(crate) fn differing(self, row: &Row, changes: &Changes) -> Vec<usize> {
         let columns = self.model.updated.iter().copied();
         columns
-            .filter(|&column| (self.fields.differs)(row, changes, column))
+            .filter(|&column| self.differs(row, changes, column))
             .collect()
+    }
+
+    /// Whether a column is set to something else than the row holds.
+    ///
+    /// What is not equal to itself, as a float that is no number, would be written each time: so what Rust calls another value is
+    /// none if it is sent in the same bytes. What cannot be encoded is told by the statement.
+    fn differs(self, row: &Row, changes: &Changes, column: usize) -> bool {
+        if !(self.fields.differs)(row, changes, column) {
+            return false;
+        }
+        let Some(value) = (self.fields.in_changes)(changes, column) else {
+            return true;
+        };
+        match (self.bytes(column, value), self.bytes_of_row(row, column)) {
+            (Ok(new), Ok(stored)) => new != stored,
+            _ => true,
+        }
     }
 
     /// The updating data that follow from creating data, trimmed.

@@ -173,7 +173,10 @@ impl Codec<Self> for Sqlite {
     fn bytes<T: Column<Self>>(value: &T) -> Result<Bytes, BoxDynError> {
         let mut buffer = SqliteArgumentsBuffer::default();
         let is_null = value.encode_by_ref(&mut buffer)?;
-        Ok((!is_null.is_null()).then(|| format!("{buffer:?}").into_bytes()))
+        // What is no number is stored as NULL.
+        let bytes = format!("{buffer:?}");
+        let is_null = is_null.is_null() || bytes == "SqliteArgumentsBuffer([Double(NaN)])";
+        Ok((!is_null).then(|| bytes.into_bytes()))
     }
 
     codec!(Sqlite);
