@@ -10,8 +10,8 @@ mod detail;
 mod report;
 mod step;
 
-use self::detail::{Named, connecting_detail, detail};
-pub use self::report::{Failure, Progress, Report, RowChange};
+use self::detail::{Deferred, Named, connecting_detail, detail};
+pub use self::report::{Failure, Progress, Report, RowChange, Unreadable};
 use self::step::ModelName;
 pub use self::step::{Operation, Step};
 
@@ -43,7 +43,7 @@ pub enum Error {
     },
 
     /// Another row holds a unique key that the record needs, or meets it by an exclusion constraint. Nothing was written.
-    #[error("{at}: another row holds a unique key{}", Named(constraint.as_deref()))]
+    #[error("{at}: another row holds a unique key{}{}", Named(constraint.as_deref()), Deferred(*at))]
     Conflict {
         /// What was being done.
         at: Step,
@@ -63,6 +63,21 @@ pub enum Error {
         at: Step,
         /// The name of the column's field.
         column: &'static str,
+    },
+
+    /// The database does not let this role write the row. By PostgreSQL's row level security the row may be read but not locked,
+    /// updated or deleted, or it may not be stored as the record has it; a view's `CHECK OPTION` does not let it through; or a
+    /// trigger said so. Nothing was written, and another record may fare better.
+    ///
+    /// A privilege that the role does not have, for the table or for a column, is [`Error::Database`]: it concerns all records.
+    #[error("{at}: {detail}")]
+    NotPermitted {
+        /// What was being done.
+        at: Step,
+        /// What the driver said, without values; it may name the policy.
+        detail: String,
+        /// The driver's error; `None` where the database left the row out without a word.
+        source: Option<sqlx::Error>,
     },
 
     /// A row was found by a fallback look-up, but an earlier key says that it is another record: the look-up is
@@ -248,6 +263,7 @@ impl Error {
             | Self::Ambiguous { .. }
             | Self::Conflict { .. }
             | Self::KeyAltered { .. }
+            | Self::NotPermitted { .. }
             | Self::IdentityConflict { .. }
             | Self::Source { .. } => true,
             Self::Database { about_record, .. } => *about_record,
@@ -261,6 +277,11 @@ impl Error {
             Cause::Unique => Self::Conflict {
                 at,
                 constraint: source.as_database_error().and_then(DB::Driver::constraint),
+                source: Some(source),
+            },
+            Cause::NotPermitted => Self::NotPermitted {
+                at,
+                detail: detail::<DB>(at.operation, &source),
                 source: Some(source),
             },
             Cause::Deadlock => Self::Deadlock { at, source },
@@ -285,10 +306,16 @@ impl Error {
                 option: "an import by a key for whose type it has no hash function",
                 database: DB::Driver::CAPABILITIES.title,
             },
-            cause => Self::Database {
+            Cause::Record => Self::Database {
+                at,
+                detail: detail::<DB>(at.operation, &source) + &Deferred(at).to_string(),
+                about_record: true,
+                source,
+            },
+            _ => Self::Database {
                 at,
                 detail: detail::<DB>(at.operation, &source),
-                about_record: cause == Cause::Record,
+                about_record: false,
                 source,
             },
         }
@@ -324,6 +351,24 @@ impl Error {
         }
     }
 
+    /// What refused a COMMIT, if it was a constraint that is checked at the end of a transaction.
+    pub(crate) fn refused_commit(&self) -> Option<&sqlx::Error> {
+        match self {
+            Self::Conflict {
+                at,
+                source: Some(source),
+                ..
+            }
+            | Self::Database {
+                at,
+                about_record: true,
+                source,
+                ..
+            } if at.operation == Operation::Commit => Some(source),
+            _ => None,
+        }
+    }
+
     /// The same for an error of a savepoint's own statements, which wait for no row: a deadlock there is that of a cluster, which
     /// has ended the transaction.
     pub(crate) fn of_savepoint<DB: Supported>(at: Step, source: sqlx::Error) -> Self {
@@ -335,6 +380,16 @@ impl Error {
                 }
             }
             error => error,
+        }
+    }
+
+    /// A row that may be read but not written, so that the database leaves it out of what is locked or deleted.
+    pub(crate) fn out_of_reach(at: Step) -> Self {
+        Self::NotPermitted {
+            at,
+            detail: "the row may be read but not written: a policy of row level security keeps it"
+                .to_owned(),
+            source: None,
         }
     }
 
@@ -386,7 +441,9 @@ impl Error {
             | Self::CommitUnknown { source, .. }
             | Self::Unreachable { source, .. }
             | Self::Database { source, .. } => Some(source),
-            Self::TransactionLost { source, .. } | Self::Conflict { source, .. } => source,
+            Self::TransactionLost { source, .. }
+            | Self::NotPermitted { source, .. }
+            | Self::Conflict { source, .. } => source,
             Self::Exhausted { source, .. } | Self::Stopped { source, .. } => source.into_source(),
             Self::Aborted { failure } => failure.error.into_source(),
             Self::NoUsableKey { .. }
@@ -408,6 +465,7 @@ impl Debug for Error {
             Self::Ambiguous { .. } => "Ambiguous",
             Self::Conflict { .. } => "Conflict",
             Self::KeyAltered { .. } => "KeyAltered",
+            Self::NotPermitted { .. } => "NotPermitted",
             Self::IdentityConflict { .. } => "IdentityConflict",
             Self::Locked { .. } => "Locked",
             Self::LockTimeout { .. } => "LockTimeout",

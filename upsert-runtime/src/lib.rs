@@ -98,7 +98,7 @@ pub use upsert_derive::LockedUpsert;
 pub use self::api::{Begin, Import, LockedRows, LockedUpsert, Stored, Upsert, begin};
 pub use self::backend::codec::Column;
 pub use self::calls::Backend;
-pub use self::error::{Error, Failure, Operation, Progress, Report, RowChange, Step};
+pub use self::error::{Error, Failure, Operation, Progress, Report, RowChange, Step, Unreadable};
 pub use self::import::{Missing, OnFailure, OnTakeover};
 pub use self::in_transaction::InTransaction;
 pub use self::key::{Key, Trim};

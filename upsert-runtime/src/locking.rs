@@ -77,6 +77,8 @@ pub struct Locking {
     pub(crate) mode: Mode,
     /// Whether a row that is locked is as if it were not there.
     pub(crate) skip_locked: bool,
+    /// Whether rows are only read, to see what a locking read leaves out.
+    pub(crate) is_plain: bool,
 }
 
 impl Locking {

@@ -5,11 +5,13 @@ mod delete;
 mod insert;
 mod lookup;
 mod session;
+mod spelling;
 mod statement;
 mod update;
 
 pub(crate) use self::insert::Inserted;
 pub(crate) use self::lookup::Found;
 pub(crate) use self::session::Session;
+pub(crate) use self::spelling::warn_of_spelling;
 pub(crate) use self::statement::Statement;
 pub(crate) use self::update::Updated;

@@ -5,6 +5,8 @@ mod borrowed;
 mod collations;
 mod columns;
 mod equality;
+mod crowded;
+mod deferred;
 mod failures;
 mod large;
 mod lost;
@@ -17,6 +19,7 @@ mod things;
 mod together;
 mod tree;
 mod types;
+mod unreadable;
 
 pub(super) fn add(suite: &mut upsert_tests::Suite<crate::Sqlx>) {
     beside::add(suite);
@@ -24,6 +27,8 @@ pub(super) fn add(suite: &mut upsert_tests::Suite<crate::Sqlx>) {
     collations::add(suite);
     columns::add(suite);
     equality::add(suite);
+    crowded::add(suite);
+    deferred::add(suite);
     failures::add(suite);
     large::add(suite);
     lost::add(suite);
@@ -34,4 +39,5 @@ pub(super) fn add(suite: &mut upsert_tests::Suite<crate::Sqlx>) {
     together::add(suite);
     tree::add(suite);
     types::add(suite);
+    unreadable::add(suite);
 }

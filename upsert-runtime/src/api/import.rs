@@ -152,8 +152,11 @@ impl<'f, M: Contract> Import<'f, M> {
 
     /// Does everything in one transaction, instead of one a chunk. Rows that need no change are locked too, so that the import
     /// as a whole comes before or after any other writer; all stay locked until the end. After a deadlock it begins anew, as
-    /// [`retry`](Self::retry) allows: by default not later than 30 seconds after it began. A deferred constraint is judged by the
-    /// COMMIT, which fails the import then, and not the record.
+    /// [`retry`](Self::retry) allows: by default not later than 30 seconds after it began. From the third attempt on it locks the
+    /// rows that its records find before it makes its plan, so that it gets through beside others who write them all the time. A
+    /// deferred constraint is judged by the COMMIT, which fails the import then, and not the record.
+    ///
+    /// A row that may be read but not locked ([`Error::NotPermitted`]) fails its record, even if it needs no change.
     pub fn atomic(mut self, atomic: bool) -> Self {
         self.options.atomic = atomic;
         self
@@ -176,8 +179,9 @@ impl<'f, M: Contract> Import<'f, M> {
     ///
     /// A row is missing if it was there at the start, is in the [`scope`](Self::scope), has a usable first key, and no record is
     /// this row. It is deleted together with the record that needs one of its keys, else in the end, if no record failed; each is
-    /// looked at again under its lock. A row that the database will not delete (a foreign key) stays. A record without a usable
-    /// key, or an error of the source, makes the import incomplete: nothing is deleted then.
+    /// looked at again under its lock. A row that the database will not delete (a foreign key) stays, and so does one that cannot
+    /// be read, which [`Report::unreadable`] tells. A record without a usable key, or an error of the source, makes the import
+    /// incomplete: nothing is deleted then.
     pub fn missing(mut self, missing: Missing) -> Self {
         self.options.missing = missing;
         self
@@ -205,6 +209,9 @@ impl<'f, M: Contract> Import<'f, M> {
     /// Is told of each row that a record was stored in, once it is committed: the record's index from 0, the row as it is
     /// stored, and what was done. In [`run_in`](Self::run_in) it is told in the end; the commit is the caller's. For children
     /// that refer to the row. It costs a statement for the rows that a chunk updates, and one for those that it creates.
+    ///
+    /// With [`atomic`](Self::atomic) and in [`run_in`](Self::run_in) all stored rows are kept in memory until they are told, those
+    /// that need no change too: what is told is what was committed, and a second reading could show what others have made of it.
     ///
     /// What becomes of a record is the same with and without it: a row that cannot be found again is not told. That is one whose
     /// only key a trigger or the column's type has altered, on MySQL, MariaDB and SQLite; PostgreSQL refuses it

@@ -11,6 +11,9 @@ pub struct Capabilities {
     /// Whether rows are locked one by one, so that other transactions can change rows while one of ours runs.
     pub locks_rows: bool,
 
+    /// Whether a locking read leaves rows out, without a word, that may be read but not written: row level security.
+    pub hides_rows: bool,
+
     /// How many times in a row a create may be refused by a unique index, though no key finds a row, before it counts as a
     /// conflict and not as a lost race.
     pub refusals: u32,

@@ -43,6 +43,8 @@ pub enum Cause {
     Incomparable,
     /// A value, or the row as a whole, was refused: another record may fare better.
     Record,
+    /// The role may not write the row, or not so, whatever its privileges are: a policy, a view's CHECK OPTION.
+    NotPermitted,
     /// Anything else.
     Other,
 }

@@ -1,5 +1,6 @@
 //! The texts of a database that are made at run time.
 
+use sqlx::error::DatabaseError;
 use sqlx::{SqlSafeStr, SqlStr};
 
 use super::Capabilities;
@@ -66,6 +67,28 @@ pub trait Dialect {
     /// Selects the places, counted from 1, at which the spellings of two arrays are equal values of this type; `other` is as that
     /// of a collation key. `None` where all collation keys tell all.
     fn equal(_type_name: &str, _other: &str) -> Option<String> {
+        None
+    }
+
+    /// Has the constraint that refused a COMMIT checked by each statement, for the rest of the transaction; `None` where none is
+    /// checked at the end.
+    fn check_at_once(_error: &dyn DatabaseError) -> Option<String> {
+        None
+    }
+
+    /// Takes a lock for the rest of the transaction that imports into a table agree on, so that one of them at a time locks all its
+    /// rows; `None` where the transaction is the lock.
+    fn agreed_lock(_from: &str, _id: &str) -> Option<String> {
+        None
+    }
+
+    /// A value as a text.
+    fn as_text(expression: &str) -> String {
+        format!("CAST({expression} AS TEXT)")
+    }
+
+    /// Selects a row if row level security judges what the role does with a table; `None` where there is no such thing.
+    fn policies(_from: &str) -> Option<String> {
         None
     }
 

@@ -26,6 +26,7 @@ impl Dialect for MySql {
     const CAPABILITIES: Capabilities = Capabilities {
         title: "MySQL or MariaDB",
         locks_rows: true,
+        hides_rows: false,
         refusals: 3,
         // INSERT IGNORE truncates values and stores '' for NULL; ON DUPLICATE KEY UPDATE updates the row of a key that nobody
         // named.
@@ -74,6 +75,9 @@ impl Dialect for MySql {
     }
 
     fn lock_clause(locking: Locking) -> Option<&'static str> {
+        if locking.is_plain {
+            return None;
+        }
         Some(if locking.skip_locked {
             " FOR UPDATE SKIP LOCKED"
         } else {
@@ -106,6 +110,17 @@ impl Dialect for MySql {
             }
             _ => None,
         }
+    }
+
+    // The first row of the table: what GET_LOCK locks is the session's, and outlives the transaction.
+    fn agreed_lock(from: &str, id: &str) -> Option<String> {
+        Some(format!(
+            "SELECT {id}{from} ORDER BY {id} LIMIT 1 FOR UPDATE"
+        ))
+    }
+
+    fn as_text(expression: &str) -> String {
+        format!("CAST({expression} AS CHAR)")
     }
 
     // Schema and table are said for both, so that the server opens no other table.
@@ -178,11 +193,13 @@ impl Classify for MySql {
             1180 => Cause::CommitUnknown,
             // MySQL has no SET STATEMENT
             1064 => Cause::NotUnderstood,
+            // a view's CHECK OPTION
+            1369 => Cause::NotPermitted,
             // NULL, no default, too long, out of range, not of the type; a text that the column's character set does not have, as
-            // a write, an operation or a function says it; a key that is too long; CHECK; foreign keys; a view's CHECK OPTION;
-            // what a trigger signalled; no partition for the row
+            // a write, an operation or a function says it; a key that is too long; CHECK; foreign keys; what a trigger
+            // signalled; no partition for the row
             1048 | 1364 | 1406 | 1264 | 1265 | 1292 | 1366 | 1367 | 1690 | 1267 | 1270 | 1271
-            | 1300 | 3854 | 1071 | 3819 | 4025 | 1216 | 1217 | 1451 | 1452 | 1369 | 1644 | 1526 => {
+            | 1300 | 3854 | 1071 | 3819 | 4025 | 1216 | 1217 | 1451 | 1452 | 1644 | 1526 => {
                 Cause::Record
             }
             _ => Cause::Other,
@@ -212,9 +229,9 @@ impl Classify for MySql {
             1021, 1041, 1290, 1792, 1836, 1175, 1047, 1053, 1180, 1205, 1213, 1317, 1927, 1969,
             3024,
         ];
-        // NULL refused, no default, too long, out of range, collations that do not mix, CHECK, foreign key.
+        // NULL refused, no default, too long, out of range, collations that do not mix, CHECK, foreign key, CHECK OPTION.
         const COLUMNS: &[u16] = &[
-            1048, 1364, 1406, 1264, 1267, 1270, 1271, 3819, 4025, 1451, 1452,
+            1048, 1364, 1406, 1264, 1267, 1270, 1271, 3819, 4025, 1451, 1452, 1369,
         ];
         SURROUNDINGS.contains(&number(error)) || COLUMNS.contains(&number(error))
     }

@@ -29,6 +29,7 @@ impl Dialect for Postgres {
     const CAPABILITIES: Capabilities = Capabilities {
         title: "PostgreSQL",
         locks_rows: true,
+        hides_rows: true,
         refusals: 3,
         // Without a target: the row may meet any unique index.
         quiet_insert: Some(" ON CONFLICT DO NOTHING"),
@@ -74,7 +75,11 @@ impl Dialect for Postgres {
             wait,
             mode,
             skip_locked,
+            is_plain,
         } = locking;
+        if is_plain {
+            return None;
+        }
         Some(match (mode, skip_locked, wait) {
             (Mode::NoKeyUpdate, true, _) => " FOR NO KEY UPDATE SKIP LOCKED",
             (Mode::NoKeyUpdate, false, Some(Wait::NoWait)) => " FOR NO KEY UPDATE NOWAIT",
@@ -147,6 +152,33 @@ impl Dialect for Postgres {
         ))
     }
 
+    // Nobody else is kept waiting by it. The first number is this crate's.
+    fn agreed_lock(from: &str, _: &str) -> Option<String> {
+        const OURS: i32 = 1_970_303_845;
+        let table = literal(from.trim_start_matches(" FROM "));
+        Some(format!(
+            "SELECT pg_advisory_xact_lock({OURS}, {table}::regclass::oid::INT4)"
+        ))
+    }
+
+    fn check_at_once(error: &dyn DatabaseError) -> Option<String> {
+        let error = error.try_downcast_ref::<PgDatabaseError>()?;
+        let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+        let schema = error.schema().map(|schema| quoted(schema) + ".");
+        Some(format!(
+            "SET CONSTRAINTS {}{} IMMEDIATE",
+            schema.unwrap_or_default(),
+            quoted(error.constraint()?)
+        ))
+    }
+
+    fn policies(from: &str) -> Option<String> {
+        let table = literal(from.trim_start_matches(" FROM "));
+        Some(format!(
+            "SELECT 1 WHERE row_security_active({table}::regclass)"
+        ))
+    }
+
     fn self_references(from: &str) -> String {
         let table = literal(from.trim_start_matches(" FROM "));
         format!(
@@ -204,11 +236,21 @@ impl Classify for Postgres {
             // the server shuts down or the session is ended; a transaction took too long
             Some("57P01" | "57P02" | "57P03" | "25P04") => Cause::ConnectionLost,
             Some(code) if code.starts_with("08") => Cause::ConnectionLost,
-            // a value that the type cannot hold; a constraint; a view's CHECK OPTION; a program limit such as an index row's
-            // size; what a trigger raised
-            Some(code)
-                if ["22", "23", "44", "54", "P0"].contains(&code.get(..2).unwrap_or_default()) =>
+            // A policy of row level security; what a trigger raised. A missing GRANT has the same code, and comes from another
+            // function; the text is translated.
+            Some("42501")
+                if matches!(
+                    routine(error),
+                    Some("ExecWithCheckOptions" | "exec_stmt_raise")
+                ) =>
             {
+                Cause::NotPermitted
+            }
+            // a view's CHECK OPTION
+            Some("44000") => Cause::NotPermitted,
+            // a value that the type cannot hold; a constraint; a program limit such as an index row's size; what a trigger
+            // raised
+            Some(code) if ["22", "23", "54", "P0"].contains(&code.get(..2).unwrap_or_default()) => {
                 Cause::Record
             }
             _ => Cause::Other,
@@ -267,7 +309,8 @@ impl Classify for Postgres {
         };
         matches!(&*code, "22001" | "22021")
             || [
-                "08", "0A", "23", "25", "28", "3D", "3F", "40", "42", "53", "54", "55", "57", "58",
+                "08", "0A", "23", "25", "28", "3D", "3F", "40", "42", "44", "53", "54", "55", "57",
+                "58",
             ]
             .contains(&code.get(..2).unwrap_or_default())
     }

@@ -28,6 +28,7 @@ impl Dialect for Sqlite {
         title: "SQLite",
         // The write transaction is the only lock.
         locks_rows: false,
+        hides_rows: false,
         refusals: 1,
         quiet_insert: None,
         // Triggers can change a row only AFTER, which RETURNING does not see.

@@ -7,7 +7,7 @@ use sqlx::error::UnexpectedNullError;
 use crate::backend::codec::Mismatch;
 use crate::backend::{Classify as _, Dialect as _, Supported};
 
-use super::Operation;
+use super::{Operation, Step};
 
 /// What the driver says, as far as it cannot quote a record's values.
 pub(super) fn detail<DB: Supported>(operation: Operation, error: &sqlx::Error) -> String {
@@ -88,6 +88,18 @@ impl Display for Named<'_> {
         match self.0 {
             Some(name) => write!(f, ": `{name}`"),
             None => Ok(()),
+        }
+    }
+}
+
+/// That a constraint was checked by COMMIT, and refused what an earlier statement had written; else nothing.
+pub(super) struct Deferred(pub(super) Step);
+
+impl Display for Deferred {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0.operation {
+            Operation::Commit => f.write_str(" (checked at the end of the transaction)"),
+            _ => Ok(()),
         }
     }
 }

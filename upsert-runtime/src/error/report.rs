@@ -36,6 +36,9 @@ pub struct Report<M = ()> {
     pub missing: u64,
     /// How many of the missing ones were deleted.
     pub deleted: u64,
+    /// Rows of the table that cannot be read, so that nobody knows whether they are in the scope: they stay. Empty with
+    /// [`Missing::Keep`](crate::Missing::Keep), which looks for none.
+    pub unreadable: Vec<Unreadable>,
     /// For each field that was updated, in how many rows.
     pub changed: BTreeMap<&'static str, u64>,
     /// Each row that was touched; empty unless asked for with [`changes`](crate::Import::changes).
@@ -56,6 +59,16 @@ impl Display for Failure {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "record {} failed: {}", self.index, self.error)
     }
+}
+
+/// A stored row that cannot be read as its model: a column holds what its field's type cannot.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Unreadable {
+    /// Its id, as the database writes it.
+    pub id: Option<String>,
+    /// Why it cannot be read; it names the column.
+    pub error: Error,
 }
 
 /// A row that an import touched.
@@ -142,6 +155,7 @@ impl<M> Report<M> {
             failed: self.failed,
             missing: self.missing,
             deleted: self.deleted,
+            unreadable: self.unreadable,
             changed: self.changed,
             changes,
         }
@@ -170,6 +184,7 @@ impl<M> Default for Report<M> {
             failed: Vec::new(),
             missing: 0,
             deleted: 0,
+            unreadable: Vec::new(),
             changed: BTreeMap::new(),
             changes: Vec::new(),
         }
@@ -196,6 +211,11 @@ impl<M> Display for Report<M> {
                 "; {} rows missing, {} deleted",
                 self.missing, self.deleted
             )?;
+        }
+        match self.unreadable.len() {
+            0 => {}
+            1 => f.write_str("; 1 row that cannot be read stays")?,
+            rows => write!(f, "; {rows} rows that cannot be read stay")?,
         }
         for (place, (field, times)) in self.changed.iter().enumerate() {
             let before = if place > 0 { ", " } else { "\nchanged: " };

@@ -19,4 +19,4 @@ pub(super) use self::cascade::{Deleter, SelfReference};
 pub(super) use self::chunk::{Attempt, Chunk, Group, Manner, Member, Settled, Written, moved};
 pub(super) use self::equality::collated;
 pub(super) use self::numbering::Numbering;
-pub(super) use self::read::{KeyReader, Keyed, SelectedRow};
+pub(super) use self::read::{Cursor, KeyReader, Keyed, SelectedRow};

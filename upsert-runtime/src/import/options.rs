@@ -69,6 +69,8 @@ pub struct Options<'f> {
     pub(crate) retry: Retry,
     /// Whether nothing is committed before the end. It is found when the import begins.
     pub(crate) is_one_transaction: bool,
+    /// Whether the import as a whole is to come before or after any other writer. It is found when the import begins.
+    pub(crate) is_serial: bool,
 }
 
 impl Default for Options<'_> {
@@ -88,6 +90,7 @@ impl Default for Options<'_> {
             changes: false,
             retry: Retry::default(),
             is_one_transaction: false,
+            is_serial: false,
         }
     }
 }

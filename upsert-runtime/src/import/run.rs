@@ -37,10 +37,9 @@ pub(crate) async fn run<'f, DB: Supported>(
 ) -> Result<Report<Row>, Error> {
     let locking = Locking::waiting(options.wait);
     let retry = options.retry;
-    let is_one_transaction =
-        options.atomic || options.dry_run || options.on_failure == OnFailure::Abort;
-    settle_options(&mut options, is_one_transaction);
-    if is_one_transaction {
+    let is_serial = options.atomic || options.on_failure == OnFailure::Abort;
+    settle_options(&mut options, is_serial);
+    if options.is_one_transaction {
         let mut whole = Whole::new(mapping, source, options);
         let done = transaction::run(pool, retry, locking, &mut whole).await;
         return whole.tell(done);
@@ -77,8 +76,9 @@ pub(crate) async fn run_in<'f, DB: Supported>(
 }
 
 /// Settles what follows from the options and from where the import is done.
-fn settle_options(options: &mut Options<'_>, is_one_transaction: bool) {
-    options.is_one_transaction = is_one_transaction;
+fn settle_options(options: &mut Options<'_>, is_serial: bool) {
+    options.is_serial = is_serial;
+    options.is_one_transaction = is_serial || options.dry_run;
     if options.dry_run {
         // `each` is told of what is committed, and nothing will be.
         options.each = None;

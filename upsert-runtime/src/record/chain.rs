@@ -10,7 +10,7 @@ use crate::error::{Error, Operation};
 use crate::mapping::Mapping;
 use crate::outcome::{Outcome, Upserted};
 use crate::schema::Model;
-use crate::step::{Found, Inserted, Session, Updated};
+use crate::step::{Found, Inserted, Session, Updated, warn_of_spelling};
 use crate::transaction::UnitOfWork;
 use crate::value::{Changes, New, Row};
 
@@ -55,12 +55,17 @@ impl<'f> Record<'f> {
 }
 
 /// A record as a unit of work: look up, then update or create.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct Chain<'f, DB: Supported> {
     mapping: Mapping<DB>,
     new: New,
     updating: Updating<'f>,
     /// How many times in a row a unique index refused the record though no key, or only a fallback, found a row.
     refusals: u32,
+    /// Whether the row must stay locked until a transaction of the caller's ends.
+    stays_locked: bool,
+    /// Whether the row may be one that can be read but not written, so that it is looked for without a lock before one is created.
+    looks_first: bool,
     /// Whether a create may look out for conflicts quietly; learned from the first try.
     quiet: bool,
     /// Whether the row was found by the first key, so that a conflict is one and no race.
@@ -80,6 +85,7 @@ impl<'f, DB: Supported> Chain<'f, DB> {
             updating,
             span,
         }: Record<'f>,
+        stays_locked: bool,
     ) -> Result<Self, Error> {
         mapping.check_usable(&new)?;
         Ok(Self {
@@ -87,6 +93,8 @@ impl<'f, DB: Supported> Chain<'f, DB> {
             new,
             updating,
             refusals: 0,
+            stays_locked,
+            looks_first: false,
             quiet: true,
             by_first_key: false,
             raced: false,
@@ -100,7 +108,11 @@ impl<'f, DB: Supported> Chain<'f, DB> {
         found: Found,
     ) -> Result<Upserted<Row>, Error> {
         found.check_identity(self.mapping, &self.new)?;
-        let Found { row, lookup } = found;
+        let Found {
+            row,
+            lookup,
+            is_locked,
+        } = found;
         let fields = self.mapping.fields;
         let mut changes = match &mut self.updating {
             Updating::New => (fields.updating)(&self.new),
@@ -108,6 +120,17 @@ impl<'f, DB: Supported> Chain<'f, DB> {
             Updating::Row(changes) => changes(&row),
         };
         (fields.trim)(&mut changes);
+        let matched_by = self.mapping.model.lookups[lookup].name;
+        if !is_locked {
+            let is_unchanged = self.mapping.differing(&row, &changes).is_empty();
+            // Nobody can tell that a row was not locked to which nothing is written.
+            return if is_unchanged && !self.stays_locked {
+                Ok(Updated::or_unchanged(None, row, matched_by))
+            } else {
+                let operation = Operation::LookUp { lookup: matched_by };
+                Err(Error::out_of_reach(session.at(operation)))
+            };
+        }
         let result = session.update(&row, &changes).await;
         self.by_first_key = lookup == 0;
         if self.by_first_key {
@@ -118,8 +141,26 @@ impl<'f, DB: Supported> Chain<'f, DB> {
             self.refusals += 1;
             self.raced = self.refusals < DB::Driver::CAPABILITIES.refusals;
         }
-        let matched_by = self.mapping.model.lookups[lookup].name;
-        Ok(Updated::or_unchanged(result?, row, matched_by))
+        let updated = result?;
+        if let Some(updated) = &updated {
+            self.note_spelling(lookup, updated);
+        }
+        Ok(Updated::or_unchanged(updated, row, matched_by))
+    }
+}
+
+impl<DB: Supported> Chain<'_, DB> {
+    /// Notes which columns of the look-up that found the row were written: the database calls what they held equal to the record's.
+    fn note_spelling(&self, lookup: usize, updated: &Updated) {
+        if !matches!(self.updating, Updating::New) {
+            return;
+        }
+        let model = self.mapping.model;
+        for &column in model.lookups[lookup].columns {
+            if updated.changed.contains(&model.columns[column].field) {
+                warn_of_spelling(model, column);
+            }
+        }
     }
 }
 
@@ -137,7 +178,11 @@ impl<DB: Supported> UnitOfWork<DB> for Chain<'_, DB> {
     async fn once(&mut self, session: &mut Session<'_, DB>) -> Result<Upserted<Row>, Error> {
         let most = DB::Driver::CAPABILITIES.refusals;
         loop {
-            if let Some(found) = session.find(&self.new).await? {
+            let mut found = session.find(&self.new).await?;
+            if found.is_none() && self.looks_first {
+                found = session.look_again(&self.new).await?;
+            }
+            if let Some(found) = found {
                 return self.update(session, found).await;
             }
             self.by_first_key = false;
@@ -153,6 +198,7 @@ impl<DB: Supported> UnitOfWork<DB> for Chain<'_, DB> {
                 }
                 Inserted::Refused(error) => {
                     self.refusals += 1;
+                    self.looks_first = DB::Driver::CAPABILITIES.hides_rows;
                     if let Some(error) = error {
                         self.raced = self.refusals < most;
                         return Err(error);
@@ -175,6 +221,14 @@ impl<DB: Supported> UnitOfWork<DB> for Chain<'_, DB> {
         {
             self.refusals += 1;
             return self.refusals < DB::Driver::CAPABILITIES.refusals;
+        }
+        // What may not be created may be there, as a row that may not be written: then it is that which is told, if anything is.
+        if DB::Driver::CAPABILITIES.hides_rows
+            && let Error::NotPermitted { at, .. } = error
+            && at.operation == Operation::Create
+            && !mem::replace(&mut self.looks_first, true)
+        {
+            return true;
         }
         let raced = mem::take(&mut self.raced);
         if !raced {

@@ -1,7 +1,7 @@
 //! Rows found by a key and locked in the caller's transaction.
 
 use crate::backend::Supported;
-use crate::error::Error;
+use crate::error::{Error, Operation};
 use crate::mapping::{Mapping, Target};
 use crate::schema::{KeyPath, RowKey};
 use crate::step::Session;
@@ -99,14 +99,18 @@ impl<DB: Supported> UnitOfWork<DB> for RowOfNew<DB> {
 
     async fn once(&mut self, session: &mut Session<'_, DB>) -> Result<Self::Output, Error> {
         let mut found = session.find(&self.new).await?;
-        if found.is_none() && session.may_have_waited() {
-            found = session.find(&self.new).await?;
+        if found.is_none() {
+            found = session.look_again(&self.new).await?;
         }
         let Some(found) = found else {
             return Ok(None);
         };
         found.check_identity(self.mapping, &self.new)?;
         let matched_by = self.mapping.model.lookups[found.lookup].name;
+        if !found.is_locked {
+            let operation = Operation::LookUp { lookup: matched_by };
+            return Err(Error::out_of_reach(session.at(operation)));
+        }
         Ok(Some((found.row, matched_by)))
     }
 }

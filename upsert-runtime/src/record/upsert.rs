@@ -22,7 +22,7 @@ pub(crate) async fn upsert<DB: Supported>(
     record: Record<'_>,
 ) -> Result<Upserted<Row>, Error> {
     let span = record.span.clone();
-    let chain = Chain::new(mapping, record);
+    let chain = Chain::new(mapping, record, false);
     let upsert = async { transaction::run(pool, retry, locking, &mut chain?).await };
     traced(span, upsert).await
 }
@@ -34,7 +34,7 @@ pub(crate) async fn upsert_in<DB: Supported>(
     record: Record<'_>,
 ) -> Result<Upserted<Row>, Error> {
     let span = record.span.clone();
-    let chain = Chain::new(mapping, record);
+    let chain = Chain::new(mapping, record, true);
     let upsert = async { transaction::run_in(&mut tx, locking, &mut chain?).await };
     traced(span, upsert).await
 }

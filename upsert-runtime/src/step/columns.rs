@@ -16,7 +16,7 @@ impl<DB: Supported> Session<'_, DB> {
         let (mapping, failed) = (self.mapping, self.failed(Operation::CheckColumns));
         let mut again = true;
         let row = loop {
-            let rows = self.fetch(Statement::columns(mapping, facts)).await;
+            let rows = self.fetch(Statement::facts(mapping, facts)).await;
             let Some(row) = rows.map_err(failed)?.into_iter().next() else {
                 return Err(failed(sqlx::Error::RowNotFound));
             };
@@ -39,7 +39,7 @@ impl<DB: Supported> Statement<DB> {
     /// `SELECT "id", …, <facts> FROM (SELECT 1) upsert_one LEFT JOIN "taxonomy" ON 1 = 0`
     ///
     /// A row whose columns have the table's types, also of a table that is empty.
-    fn columns(mapping: Mapping<DB>, facts: &[&str]) -> Self {
+    fn facts(mapping: Mapping<DB>, facts: &[&str]) -> Self {
         let sql = mapping.sql();
         let table = sql.from.trim_start_matches(" FROM ");
         let mut this = Self::planned(sql.select);

@@ -4,16 +4,19 @@ use std::ops::RangeTo;
 
 use crate::backend::{Codec as _, Dialect as _, Supported};
 use crate::error::{Error, Operation};
+use crate::locking::Locking;
 use crate::mapping::Mapping;
 use crate::schema::{KeyPath, Lookup};
 use crate::value::{KeyParts, New, Row};
 
 use super::{Session, Statement};
 
-/// A row that is locked, and the place of the look-up that found it.
+/// A row, and the place of the look-up that found it.
 pub(crate) struct Found {
     pub(crate) row: Row,
     pub(crate) lookup: usize,
+    /// Whether it is locked; else it may be read but not written.
+    pub(crate) is_locked: bool,
 }
 
 impl Found {
@@ -65,17 +68,99 @@ impl<DB: Supported> Session<'_, DB> {
     /// A look-up may wait for a lock, and what a look-up before it did not find may be there by then: a row renamed, or deleted
     /// and inserted again. So the look-ups before the one that found a row are asked again, now that it is locked, until they
     /// find nothing. Each round ends earlier than the one before.
+    ///
+    /// Where a locking read leaves rows out that may not be written, they are asked without a lock first: a row with an earlier
+    /// key is the record's, whether it may be written or not.
     pub(crate) async fn find(&mut self, new: &New) -> Result<Option<Found>, Error> {
-        let mut found = None;
-        let mut end = self.mapping.model.lookups.len();
-        while let Some(earlier) = self.first(new, ..end).await? {
-            end = earlier.lookup;
-            found = Some(earlier);
-            if !DB::Driver::CAPABILITIES.locks_rows {
-                break;
+        let end = self.mapping.model.lookups.len();
+        let mut found = self.first(new, ..end).await?;
+        while let Some(later) = &found
+            && DB::Driver::CAPABILITIES.locks_rows
+        {
+            let end = later.lookup;
+            let earlier = if self.hides_rows() {
+                self.first_in_sight(new, ..end).await?
+            } else {
+                self.first(new, ..end).await?
+            };
+            match earlier {
+                Some(earlier) => found = Some(earlier),
+                None => break,
             }
         }
         Ok(found)
+    }
+
+    /// Looks for the row of `new` once more, of which `find` has found none: it may have waited for a row that was renamed, or
+    /// the row may be one that can be read but not locked.
+    pub(crate) async fn look_again(&mut self, new: &New) -> Result<Option<Found>, Error> {
+        if !self.hides_rows() {
+            return if self.may_have_waited() {
+                self.find(new).await
+            } else {
+                Ok(None)
+            };
+        }
+        let end = self.mapping.model.lookups.len();
+        match self.reading().first(new, ..end).await? {
+            None => Ok(None),
+            Some(seen) => match self.find(new).await? {
+                Some(found) => Ok(Some(found)),
+                None => self.if_out_of_reach(seen).await,
+            },
+        }
+    }
+
+    /// The first of these look-ups that finds a row, which is locked if it may be.
+    async fn first_in_sight(
+        &mut self,
+        new: &New,
+        lookups: RangeTo<usize>,
+    ) -> Result<Option<Found>, Error> {
+        match self.reading().first(new, lookups).await? {
+            None => Ok(None),
+            Some(seen) => match self.first(new, lookups).await? {
+                Some(found) if found.lookup <= seen.lookup => Ok(Some(found)),
+                found => Ok(self.if_out_of_reach(seen).await?.or(found)),
+            },
+        }
+    }
+
+    /// A row that was seen and could not be locked, if it may not be. It may also be gone by now, or have other keys.
+    async fn if_out_of_reach(&mut self, seen: Found) -> Result<Option<Found>, Error> {
+        let is = self.is_out_of_reach(&seen.row).await?;
+        Ok(is.then_some(Found {
+            is_locked: false,
+            ..seen
+        }))
+    }
+
+    /// Whether a row that was seen cannot be locked by its id, and is there all the same.
+    async fn is_out_of_reach(&mut self, row: &Row) -> Result<bool, Error> {
+        Ok(self.by_id(row).await?.is_none() && self.reading().by_id(row).await?.is_some())
+    }
+
+    /// The row with the id of this one.
+    async fn by_id(&mut self, row: &Row) -> Result<Option<Row>, Error> {
+        let find = Statement::find_row(self.target(), row);
+        self.one_of(KeyPath::Id, find).await
+    }
+
+    /// Whether a look that locks may leave rows out that may not be written. Of one that leaves out what is locked nobody asks.
+    fn hides_rows(&self) -> bool {
+        DB::Driver::CAPABILITIES.hides_rows && !self.locking.skip_locked
+    }
+
+    /// The same session for reads that lock nothing.
+    pub(crate) fn reading(&mut self) -> Session<'_, DB> {
+        Session {
+            connection: &mut *self.connection,
+            mapping: self.mapping,
+            locking: Locking {
+                is_plain: true,
+                ..self.locking
+            },
+        }
     }
 
     /// The first of these look-ups that finds a row.
@@ -85,7 +170,11 @@ impl<DB: Supported> Session<'_, DB> {
             if mapping.usable(key, new) {
                 let find = Statement::find_new(self.target(), lookup, new);
                 if let Some(row) = self.one_of(KeyPath::Lookup(lookup), find).await? {
-                    return Ok(Some(Found { row, lookup }));
+                    return Ok(Some(Found {
+                        row,
+                        lookup,
+                        is_locked: true,
+                    }));
                 }
             }
         }
@@ -95,20 +184,37 @@ impl<DB: Supported> Session<'_, DB> {
     /// The row that has this key, locked.
     ///
     /// Nothing found after a wait proves nothing: the row that was waited for has changed its key or is deleted, and another
-    /// one may have the key now. So a look-up that may have waited is asked once more.
+    /// one may have the key now. So a look-up that may have waited is asked once more; where rows may be left out that may not be
+    /// written, without a lock first.
     pub(crate) async fn one(
         &mut self,
         path: KeyPath,
         key: &KeyParts,
     ) -> Result<Option<Row>, Error> {
-        let looks = if self.may_have_waited() { 2 } else { 1 };
-        for _ in 0..looks {
-            let find = Statement::find_key(self.target(), path, key);
-            if let Some(row) = self.one_of(path, find).await? {
-                return Ok(Some(row));
-            }
+        let find = Statement::find_key(self.target(), path, key);
+        let found = self.one_of(path, find).await?;
+        if found.is_some() {
+            return Ok(found);
         }
-        Ok(None)
+        let mut seen = None;
+        if self.hides_rows() {
+            let mut reading = self.reading();
+            let find = Statement::find_key(reading.target(), path, key);
+            seen = reading.one_of(path, find).await?;
+            if seen.is_none() {
+                return Ok(None);
+            }
+        } else if !self.may_have_waited() {
+            return Ok(None);
+        }
+        let find = Statement::find_key(self.target(), path, key);
+        let found = self.one_of(path, find).await?;
+        match seen {
+            Some(seen) if found.is_none() && self.is_out_of_reach(&seen).await? => {
+                Err(Error::out_of_reach(self.at(self.looking_up(path))))
+            }
+            _ => Ok(found),
+        }
     }
 
     /// Whether a look-up that found nothing may have waited for a row.
@@ -223,9 +329,13 @@ impl<DB: Supported> Session<'_, DB> {
     }
 
     /// The row as it is now: a locked read, since a plain one may see an older snapshot (MySQL at REPEATABLE READ).
+    ///
+    /// The row is locked already. Where what was written has made it one that may not be written again, it can still be read.
     pub(crate) async fn refresh(&mut self, row: &Row) -> Result<Row, Error> {
-        let find = Statement::find_row(self.target(), row);
-        let found = self.one_of(KeyPath::Id, find).await?;
+        let mut found = self.by_id(row).await?;
+        if found.is_none() && self.hides_rows() {
+            found = self.reading().by_id(row).await?;
+        }
         found.ok_or_else(|| self.failed(Operation::Refresh)(sqlx::Error::RowNotFound))
     }
 }

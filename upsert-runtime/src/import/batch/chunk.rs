@@ -7,7 +7,7 @@ use crate::error::{Error, Operation, Step};
 use crate::import::plan::{Decision, IdentityMap, Plan, RowState};
 use crate::mapping::Mapping;
 use crate::outcome::Outcome;
-use crate::step::Session;
+use crate::step::{Session, Statement};
 use crate::transaction::UnitOfWork;
 use crate::value::{New, Row};
 
@@ -32,13 +32,21 @@ pub(crate) struct Group {
 
 /// How a chunk is done.
 #[derive(Clone, Copy)]
-pub(crate) struct Manner {
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a question of its own"
+)]
+pub(crate) struct Manner<'i> {
     /// Whether rows that need no change are locked too, and those by which records were judged that are not written.
     pub(crate) locks_all: bool,
+    /// Whether a row fails its record that needs no change but cannot be locked.
+    pub(crate) is_serial: bool,
     /// Whether rows are read again after a write.
     pub(crate) reads_back: bool,
     /// Whether each statement writes one row, so that an error names its record.
     pub(crate) one_by_one: bool,
+    /// What has the constraint that refused a COMMIT checked by each statement.
+    pub(crate) check_at_once: Option<&'i str>,
 }
 
 /// A chunk of groups, as a unit of work.
@@ -53,19 +61,23 @@ pub(crate) struct Chunk<'i, DB: Supported> {
     pub(crate) references: &'i [SelfReference],
     /// Which rows give their keys away.
     pub(crate) candidates: Candidates<'i, DB>,
-    pub(crate) manner: Manner,
+    pub(crate) manner: Manner<'i>,
     /// How many times a refusal by a unique index may have been a lost race.
     pub(crate) patience: u32,
     /// Whether rows are found with a lock, since a race was lost to a row that is not seen without.
     pub(crate) sees_winner: bool,
     /// The record that was being written when an error came, if that is known.
     pub(crate) culprit: Option<u32>,
+    /// The rows that were found when some had moved.
+    pub(crate) moved: Vec<Row>,
 }
 
 /// What an attempt to write a chunk ended with, unless with an error.
 pub(crate) enum Attempt {
     /// Rows are not as the plan has them. Nothing was written, and the identity map was told.
     Moved,
+    /// The rows of these records, which are in their order, may be read but not written. Nothing was written.
+    NotPermitted(Vec<u32>),
     /// The chunk was written.
     Written(Written),
 }
@@ -107,11 +119,23 @@ impl<DB: Supported> UnitOfWork<DB> for Chunk<'_, DB> {
             }
             return Ok(Attempt::Moved);
         };
-        if DB::Driver::CAPABILITIES.locks_rows && !self.lock(session, &mut rows).await? {
+        let mut out_of_reach = HashSet::new();
+        if DB::Driver::CAPABILITIES.locks_rows {
+            let Some(left_out) = self.lock(session, &mut rows).await? else {
+                return Ok(Attempt::Moved);
+            };
+            out_of_reach = left_out;
+        }
+        if !self.may_give_away(&rows, &out_of_reach) || self.lacks_a_row(&rows) {
             return Ok(Attempt::Moved);
         }
-        if !self.may_give_away(&rows) {
-            return Ok(Attempt::Moved);
+        let not_permitted = self.not_permitted(&rows, &out_of_reach);
+        if !not_permitted.is_empty() {
+            return Ok(Attempt::NotPermitted(not_permitted));
+        }
+        if let Some(check) = self.manner.check_at_once {
+            let check = session.execute(Statement::planned(check.to_owned())).await;
+            check.map_err(session.failed(Operation::Begin))?;
         }
         let written = self.write(session, rows).await?;
         Ok(Attempt::Written(written))
@@ -150,6 +174,12 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
         self.groups.iter().flat_map(|group| &group.members)
     }
 
+    /// The records of the groups that are written.
+    pub(super) fn to_write(&self) -> impl Iterator<Item = &'i Member> + use<'i, DB> {
+        let groups = self.groups.iter().filter(|group| !group.is_witness);
+        groups.flat_map(|group| &group.members)
+    }
+
     /// The rows that give their keys away.
     pub(super) fn given_away(&self) -> impl Iterator<Item = u32> + use<'i, DB> {
         self.groups
@@ -185,7 +215,11 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
             has_moved |= self.map.see_ambiguous(lookup, key);
         }
         has_moved |= self.lose_what_was_not_found(&values, &rows);
-        Ok((!has_moved).then_some(rows))
+        if has_moved {
+            self.moved = rows.into_values().collect();
+            return Ok(None);
+        }
+        Ok(Some(rows))
     }
 
     /// Takes note that rows are gone which had keys of these records. Says whether there are some.
@@ -204,12 +238,12 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
         has_moved
     }
 
-    /// Judges the rows that give their keys away again, now that they are locked.
-    fn may_give_away(&mut self, rows: &RowsByNumber) -> bool {
+    /// Judges the rows that give their keys away again, now that they are locked, unless they cannot be.
+    fn may_give_away(&mut self, rows: &RowsByNumber, out_of_reach: &HashSet<u32>) -> bool {
         let mut may = true;
         for row in self.given_away() {
             if let Some(stored) = rows.get(&row)
-                && !self.candidates.has(stored)
+                && (out_of_reach.contains(&row) || !self.candidates.has(stored))
             {
                 self.map.set_row(row, RowState::Here);
                 may = false;
@@ -218,35 +252,73 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
         may
     }
 
-    /// Locks what must change, and has the rows as they are then. Says whether they still are as the plan has them.
+    /// The records that are to be written and whose rows were not found, so that the plan is no longer the right one.
+    fn lacks_a_row(&mut self, rows: &RowsByNumber) -> bool {
+        let mut lacks = false;
+        for member in self.to_write() {
+            if let Decision::Row { row, .. } = self.plan.decisions[member.record as usize]
+                && !rows.contains_key(&row)
+            {
+                self.map.lose(row);
+                lacks = true;
+            }
+        }
+        lacks
+    }
+
+    /// The records that cannot be written, since their rows may only be read. They are in their order.
+    fn not_permitted(&self, rows: &RowsByNumber, out_of_reach: &HashSet<u32>) -> Vec<u32> {
+        let mut records = Vec::new();
+        for member in self.to_write() {
+            if let Decision::Row { row, .. } = self.plan.decisions[member.record as usize]
+                && out_of_reach.contains(&row)
+                && let Some(stored) = rows.get(&row)
+                && (self.manner.is_serial || self.differs(stored, &member.new))
+            {
+                records.push(member.record);
+            }
+        }
+        records.sort_unstable();
+        records
+    }
+
+    /// Locks what must change, and has the rows as they are then. Gives those that may be read but not locked; `None` if the rows
+    /// are no longer as the plan has them.
     async fn lock(
         &mut self,
         session: &mut Session<'_, DB>,
         rows: &mut RowsByNumber,
-    ) -> Result<bool, Error> {
+    ) -> Result<Option<HashSet<u32>>, Error> {
         let numbers = self.to_lock(rows);
         let known: Vec<&Row> = numbers.iter().filter_map(|row| rows.get(row)).collect();
         if known.is_empty() {
-            return Ok(true);
+            return Ok(Some(HashSet::new()));
         }
-        let locked = KeyReader::new(session, &mut self.map.keys, self.collated)
-            .lock(&known)
-            .await?;
+        let mut reader = KeyReader::new(session, &mut self.map.keys, self.collated);
+        let locked = reader.lock(&known).await?;
         let mut has_moved = false;
-        let mut is_locked = HashSet::new();
+        let mut left_out: HashSet<u32> = numbers.into_iter().collect();
         for read in locked {
             let (row, is_news) = self.map.see(&read.id, &read.values);
             has_moved |= is_news;
             rows.insert(row, read.row);
-            is_locked.insert(row);
+            left_out.remove(&row);
         }
-        for row in numbers {
-            if !is_locked.contains(&row) {
-                self.map.lose(row);
-                has_moved = true;
-            }
+        let known: Vec<&Row> = left_out.iter().filter_map(|row| rows.get(row)).collect();
+        let mut reader = KeyReader::new(session, &mut self.map.keys, self.collated);
+        let mut out_of_reach = HashSet::new();
+        for read in reader.in_sight(&known).await? {
+            let (row, is_news) = self.map.see(&read.id, &read.values);
+            has_moved |= is_news;
+            rows.insert(row, read.row);
+            left_out.remove(&row);
+            out_of_reach.insert(row);
         }
-        Ok(!has_moved)
+        for row in left_out {
+            self.map.lose(row);
+            has_moved = true;
+        }
+        Ok((!has_moved).then_some(out_of_reach))
     }
 
     /// The numbers of the rows that must be locked.

@@ -1,12 +1,14 @@
 //! Reads many rows at once, with the numbers of their keys.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use crate::backend::codec::Bytes;
 use crate::backend::{Codec as _, Dialect as _, Supported};
-use crate::error::{Error, Operation, Step};
+use crate::error::{Error, Operation, Step, Unreadable};
 use crate::import::plan::{Keys, NONE};
 use crate::mapping::Mapping;
+use crate::schema::Sql;
 use crate::step::{Session, Statement};
 use crate::value::{New, Row};
 
@@ -42,6 +44,30 @@ pub(crate) struct NumberedRow {
     pub(crate) row: Row,
     pub(crate) id: Vec<u8>,
     pub(crate) values: Vec<u32>,
+}
+
+/// Where the next page of a table begins.
+#[derive(Default)]
+pub(crate) struct Cursor {
+    /// The last row that could be read.
+    pub(super) last: Option<Arc<Row>>,
+    /// How many rows that cannot be read come behind it.
+    pub(super) beyond: usize,
+}
+
+impl Cursor {
+    /// Goes on behind a row.
+    pub(crate) fn pass(&mut self, row: &Arc<Row>) {
+        *self = Self {
+            last: Some(Arc::clone(row)),
+            beyond: 0,
+        };
+    }
+
+    /// Goes on behind a row that cannot be read.
+    pub(crate) fn pass_unreadable(&mut self) {
+        self.beyond += 1;
+    }
 }
 
 /// What many records find.
@@ -160,6 +186,41 @@ impl<'a, 'c, DB: Supported> KeyReader<'a, 'c, DB> {
         })
     }
 
+    /// The same without a lock given, but all that is found is locked in the end, in the order of the ids.
+    pub(crate) async fn find_and_lock(
+        &mut self,
+        records: &[Keyed<'_>],
+    ) -> Result<FoundMany, Error> {
+        // What others create and delete meanwhile would be new each time.
+        const MOST_ROUNDS: u32 = 20;
+        let mut locked: HashSet<Vec<u8>> = HashSet::new();
+        let mut found = self.find(records, None).await?;
+        for _ in 0..MOST_ROUNDS {
+            let is_new = |read: &&NumberedRow| !locked.contains(&read.id);
+            let new: Vec<&NumberedRow> = found.rows.iter().filter(is_new).collect();
+            if new.is_empty() {
+                break;
+            }
+            let known: Vec<&Row> = new.iter().map(|read| &read.row).collect();
+            self.lock(&known).await?;
+            locked.extend(new.into_iter().map(|read| read.id.clone()));
+            found = self.find(records, None).await?;
+        }
+        Ok(found)
+    }
+
+    /// Takes the lock that imports into the table agree on.
+    pub(crate) async fn take_agreed_lock(&mut self) -> Result<(), Error> {
+        let mapping = self.session.mapping;
+        let Sql { from, names, .. } = mapping.sql();
+        if let Some(lock) = DB::Driver::agreed_lock(from, names[mapping.model.id]) {
+            let failed = self.session.failed(Operation::Lock);
+            let lock = Statement::planned(lock);
+            self.session.fetch(lock).await.map_err(failed)?;
+        }
+        Ok(())
+    }
+
     /// Locks these rows, in the order of their ids, and reads them as they are now. Those that are gone are not among them.
     pub(crate) async fn lock(&mut self, known: &[&Row]) -> Result<Vec<NumberedRow>, Error> {
         let failed = self.session.failed(Operation::Lock);
@@ -176,8 +237,41 @@ impl<'a, 'c, DB: Supported> KeyReader<'a, 'c, DB> {
         Ok(locked)
     }
 
-    /// The rows that refer to these by a foreign key of the table to itself, locked in the order of their ids.
+    /// Reads these rows as they are now, without a lock, where a lock may leave rows out that may not be written; elsewhere
+    /// what a lock leaves out is gone.
+    pub(crate) async fn in_sight(&mut self, known: &[&Row]) -> Result<Vec<NumberedRow>, Error> {
+        if known.is_empty() || !DB::Driver::CAPABILITIES.hides_rows {
+            return Ok(Vec::new());
+        }
+        let mut session = self.session.reading();
+        let Numbering { keys, collated, .. } = &mut self.numbering;
+        KeyReader::new(&mut session, keys, collated)
+            .lock(known)
+            .await
+    }
+
+    /// The rows that refer to these by a foreign key of the table to itself, locked in the order of their ids. It fails if one of
+    /// them may not be written: what the database does by itself asks no policy.
     pub(super) async fn referring(
+        &mut self,
+        rows: &[&Row],
+        reference: &SelfReference,
+    ) -> Result<Vec<NumberedRow>, Error> {
+        let locked = self.all_referring(rows, reference).await?;
+        if DB::Driver::CAPABILITIES.hides_rows {
+            let mut session = self.session.reading();
+            let Numbering { keys, collated, .. } = &mut self.numbering;
+            let mut reader = KeyReader::new(&mut session, keys, collated);
+            let seen = reader.all_referring(rows, reference).await?;
+            let ids: HashSet<&[u8]> = locked.iter().map(|read| &*read.id).collect();
+            if seen.iter().any(|read| !ids.contains(&*read.id)) {
+                return Err(Error::out_of_reach(self.session.at(Operation::Delete)));
+            }
+        }
+        Ok(locked)
+    }
+
+    async fn all_referring(
         &mut self,
         rows: &[&Row],
         reference: &SelfReference,
@@ -196,15 +290,29 @@ impl<'a, 'c, DB: Supported> KeyReader<'a, 'c, DB> {
         Ok(referring)
     }
 
-    /// A page of the table, in the order of the ids.
+    /// A page of the table, in the order of the ids. A row of it that cannot be read is told by its id.
     pub(crate) async fn page(
         &mut self,
-        after: Option<&Row>,
+        after: &Cursor,
         size: usize,
-    ) -> Result<Vec<SelectedRow<DB>>, Error> {
-        let page = Statement::page(self.session.mapping, after, self.numbering.collated, size);
-        let page = page.map_err(self.session.failed(Operation::LookUpMany))?;
-        self.select(page, Operation::LookUpMany).await
+    ) -> Result<Vec<Result<SelectedRow<DB>, Box<Unreadable>>>, Error> {
+        let (mapping, collated) = (self.session.mapping, self.numbering.collated);
+        let at = self.session.at(Operation::LookUpMany);
+        let failed = self.session.failed(Operation::LookUpMany);
+        let page = Statement::page(mapping, after, collated, size).map_err(failed)?;
+        let rows = self.session.fetch(page).await.map_err(failed)?;
+        let read = |columns: DB::Row| match mapping.decode(&columns) {
+            Ok(row) => Ok(SelectedRow { row, columns, at }),
+            Err(source) => {
+                let place = mapping.model.columns.len() + collated.len();
+                let id = DB::Driver::selected_bytes(&columns, place).ok().flatten();
+                Err(Box::new(Unreadable {
+                    id: id.and_then(|id| String::from_utf8(id).ok()),
+                    error: failed(source),
+                }))
+            }
+        };
+        Ok(rows.into_iter().map(read).collect())
     }
 
     /// The numbers of these records' keys.

@@ -46,7 +46,12 @@ impl<DB: Supported> Chunk<'_, DB> {
         }
         let known: Vec<&Row> = updates.iter().map(|update| &update.row).collect();
         let mut reader = KeyReader::new(session, &mut self.map.keys, self.collated);
-        for read in reader.lock(&known).await? {
+        let mut read = reader.lock(&known).await?;
+        if read.len() < known.len() {
+            // They are locked, but what was written has made them rows that may not be written again.
+            read = reader.in_sight(&known).await?;
+        }
+        for read in read {
             if let Some(&record) = by_id.get(&read.id) {
                 rows.insert(record, read.row);
             }

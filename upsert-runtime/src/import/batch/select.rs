@@ -11,16 +11,19 @@ use crate::step::Statement;
 use crate::value::{New, Row};
 
 use super::cascade::SelfReference;
+use super::read::Cursor;
 
 impl<DB: Supported> Statement<DB> {
     /// `SELECT …, <collation keys> FROM "taxonomy"`
     fn select(mapping: Mapping<DB>, collated: &[usize]) -> Self {
-        let Sql {
-            select,
-            from,
-            names,
-            ..
-        } = mapping.sql();
+        let mut this = Self::columns(mapping, collated);
+        this.push(mapping.sql().from);
+        this
+    }
+
+    /// `SELECT …, <collation keys>`
+    fn columns(mapping: Mapping<DB>, collated: &[usize]) -> Self {
+        let Sql { select, names, .. } = mapping.sql();
         let mut this = Self::planned(*select);
         for &column in collated {
             let type_name = mapping.type_name(column);
@@ -29,7 +32,6 @@ impl<DB: Supported> Statement<DB> {
             this.push(", ");
             this.push(key.as_deref().unwrap_or("NULL"));
         }
-        this.push(from);
         this
     }
 
@@ -238,22 +240,30 @@ impl<DB: Supported> Statement<DB> {
         Ok(this)
     }
 
-    /// `SELECT … FROM "taxonomy" WHERE "id" > $1 ORDER BY "id" LIMIT 1000`
+    /// `SELECT …, CAST("id" AS TEXT) AS upsert_name FROM "taxonomy" WHERE "id" > $1 ORDER BY "id" LIMIT 1000 OFFSET 0`
+    ///
+    /// The last column names a row that cannot be read.
     pub(super) fn page(
         mapping: Mapping<DB>,
-        after: Option<&Row>,
+        Cursor { last, beyond }: &Cursor,
         collated: &[usize],
         size: usize,
     ) -> sqlx::Result<Self> {
-        let id = mapping.sql().names[mapping.model.id];
-        let mut this = Self::select(mapping, collated);
-        if let Some(row) = after {
+        let Sql { from, names, .. } = mapping.sql();
+        let id = names[mapping.model.id];
+        let mut this = Self::columns(mapping, collated);
+        this.push(", ");
+        // Else PostgreSQL would call it as the id, by which it is to sort.
+        this.push(&DB::Driver::as_text(id));
+        this.push(" AS upsert_name");
+        this.push(from);
+        if let Some(row) = last {
             this.push(&format!(" WHERE {id} > "));
             this.id(mapping, row)?;
         }
         // The databases' largest.
         let size = i64::try_from(size).unwrap_or(i64::MAX);
-        this.push(&format!(" ORDER BY {id} LIMIT {size}"));
+        this.push(&format!(" ORDER BY {id} LIMIT {size} OFFSET {beyond}"));
         Ok(this)
     }
 }

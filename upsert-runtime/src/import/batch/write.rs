@@ -6,7 +6,7 @@ use crate::backend::Supported;
 use crate::error::{Error, Operation};
 use crate::import::plan::Decision;
 use crate::outcome::Outcome;
-use crate::step::{Session, Statement};
+use crate::step::{Session, Statement, warn_of_spelling};
 use crate::value::{Changes, New, Row};
 
 use super::cascade::Deleter;
@@ -58,6 +58,7 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
         let besides = self.delete(session, &deleted).await?;
         let to_update: Vec<&RowUpdate> = updates.iter().collect();
         self.update(session, &to_update).await?;
+        self.note_spelling(&to_update);
         self.insert(session, &mut creates).await?;
         let mut after = if self.manner.reads_back {
             self.read_back(session, &to_update, &creates).await?
@@ -93,13 +94,28 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
         })
     }
 
+    /// Notes which keys were written though the database calls them equal to what was there: their numbers are the same.
+    fn note_spelling(&self, updates: &[&RowUpdate]) {
+        for update in updates {
+            let (row, record) = (
+                self.map.row(update.row_number),
+                self.map.record(update.record),
+            );
+            for (place, &column) in self.map.keys.columns.iter().enumerate() {
+                if row[place] == record[place] && update.sets(column) {
+                    warn_of_spelling(self.mapping.model, column);
+                }
+            }
+        }
+    }
+
     /// Compares the records with their rows, which are taken out of `rows`.
     fn sort(&self, rows: &mut RowsByNumber) -> Sorted<'i> {
         let mut sorted = Sorted::default();
-        let to_write = self.groups.iter().filter(|group| !group.is_witness);
-        for member in to_write.flat_map(|group| &group.members) {
+        for member in self.to_write() {
             match self.plan.decisions[member.record as usize] {
                 Decision::Row { row, lookup } => {
+                    // None is absent: such a chunk is planned again.
                     let Some(stored) = rows.remove(&row) else {
                         continue;
                     };
@@ -245,6 +261,11 @@ pub(super) fn as_conflict(error: Error) -> Error {
             at,
             constraint: None,
             source: Some(source),
+        },
+        Error::NotPermitted { at, source, .. } => Error::Conflict {
+            at,
+            constraint: None,
+            source,
         },
         error => error,
     }

@@ -1,7 +1,8 @@
 //! Groups that are written at once, and how they are bisected until it is known which record is at fault.
 
 use crate::backend::{Dialect as _, Supported};
-use crate::import::batch::Group;
+use crate::error::Error;
+use crate::import::batch::{Group, Member};
 
 /// Groups that are written at once.
 pub(super) struct Bisection {
@@ -10,6 +11,8 @@ pub(super) struct Bisection {
     pub(super) patience: u32,
     /// Whether each statement writes one row.
     pub(super) row_by_row: bool,
+    /// What has the constraint that refused the COMMIT checked by each statement, so that its record is known.
+    pub(super) check_at_once: Option<String>,
 }
 
 impl Bisection {
@@ -19,6 +22,7 @@ impl Bisection {
             groups,
             patience: Self::patience::<DB>(),
             row_by_row: false,
+            check_at_once: None,
         }
     }
 
@@ -32,15 +36,26 @@ impl Bisection {
         matches!(&self.groups[..], [group] if group.is_witness)
     }
 
-    /// Whether an error tells which record is at fault.
-    pub(super) fn is_narrow(&self) -> bool {
-        matches!(&self.groups[..], [group] if group.members.len() == 1 || self.row_by_row)
+    /// Whether an error tells which record is at fault. That of a COMMIT is no statement's.
+    pub(super) fn is_narrow(&self, error: &Error) -> bool {
+        let [group] = &self.groups[..] else {
+            return false;
+        };
+        let is_statements = error.refused_commit().is_none() || self.check_at_once.is_some();
+        group.members.len() == 1 || (self.row_by_row && is_statements)
     }
 
-    /// The groups in two halves, of which the first one comes last; a single group is written row by row.
-    pub(super) fn narrowed<DB: Supported>(mut self) -> Vec<Self> {
+    /// The groups in two halves, of which the first one comes last; a single group is written row by row, and what refused its
+    /// COMMIT is checked by each of its statements.
+    pub(super) fn narrowed<DB: Supported>(mut self, error: &Error) -> Vec<Self> {
         if self.groups.len() == 1 {
             self.row_by_row = true;
+            let refusal = error
+                .refused_commit()
+                .and_then(sqlx::Error::as_database_error);
+            // Where it cannot be, the error is taken for that of the last record.
+            let check = refusal.map(|error| DB::Driver::check_at_once(error).unwrap_or_default());
+            self.check_at_once = check.or(self.check_at_once);
             return vec![self];
         }
         let rest = self.groups.split_off(self.groups.len() / 2);
@@ -54,8 +69,36 @@ impl Bisection {
                 },
                 groups,
                 row_by_row: false,
+                check_at_once: None,
             })
             .collect()
+    }
+
+    /// What is left without these records, which are in their order: the groups that have none of them, and what remains of the others.
+    pub(super) fn without(self, records: &[u32]) -> (Option<Self>, Option<Self>) {
+        let Self {
+            groups,
+            patience,
+            row_by_row,
+            check_at_once,
+        } = self;
+        let is_out = |member: &Member| records.binary_search(&member.record).is_ok();
+        let (mut lessened, whole): (Vec<_>, Vec<_>) = groups
+            .into_iter()
+            .partition(|group| group.members.iter().any(is_out));
+        for group in &mut lessened {
+            group.members.retain(|member| !is_out(member));
+        }
+        lessened.retain(|group| !group.members.is_empty());
+        let of = |groups: Vec<Group>| {
+            (!groups.is_empty()).then_some(Self {
+                groups,
+                patience,
+                row_by_row,
+                check_at_once: check_at_once.clone(),
+            })
+        };
+        (of(whole), of(lessened))
     }
 
     /// Takes the record at fault out: the culprit, else the first. Gives its number.

@@ -87,6 +87,16 @@ impl<'t, DB: Supported> Course<'t, DB> {
         }
     }
 
+    /// Locks the rows that the records find before the plan is made, so that nobody moves them any more.
+    pub(super) async fn lock_first(&mut self) -> Result<(), Halt> {
+        Ok(self.table.lock_first().await?)
+    }
+
+    /// Undoes what was written, but for the locks.
+    pub(super) async fn start_over(mut self) -> Result<(), Halt> {
+        Ok(self.table.start_over().await?)
+    }
+
     /// Runs the import. After an error the report says what was done before it.
     pub(super) async fn run(&mut self, source: &mut Source<'_>) -> Result<(), Halt> {
         let Plain {
@@ -97,12 +107,16 @@ impl<'t, DB: Supported> Course<'t, DB> {
         } = self.plain;
         Box::pin(self.table.learn()).await?;
         let candidates = if deletes_missing {
-            Box::pin(self.table.note_candidates(chunk_size)).await?
+            let noting = self.table.note_candidates(&mut self.ledger, chunk_size);
+            Box::pin(noting).await?
         } else {
             0
         };
         let first_pass = FirstPass::new(&mut self.table, chunk_size);
         let learned = Box::pin(first_pass.run(source)).await?;
+        if self.table.locks_first {
+            self.table.place.mark().await?;
+        }
         // Nobody knows which rows are missing if a record could not be looked up.
         let rules = self.rules(deletes_missing && !learned.is_incomplete);
         let plan = self.table.plan(&rules).await;

@@ -104,6 +104,7 @@ impl<'p, 't, DB: Supported> FirstPass<'p, 't, DB> {
                 mapping: self.table.mapping,
                 map: &mut self.table.map,
                 collated: &self.table.collated,
+                locks: self.table.locks_first,
                 records: &records,
             };
             let error = match self.table.place.run(&mut work).await {
@@ -129,6 +130,8 @@ struct LookUp<'i, DB: Supported> {
     mapping: Mapping<DB>,
     map: &'i mut IdentityMap,
     collated: &'i [usize],
+    /// Whether the rows that are found are locked.
+    locks: bool,
     records: &'i [(u32, New)],
 }
 
@@ -150,9 +153,12 @@ impl<DB: Supported> UnitOfWork<DB> for LookUp<'_, DB> {
         }
         let records = records.into_iter().zip(&values);
         let records: Vec<Keyed<'_>> = records.map(|(new, values)| Keyed { new, values }).collect();
-        let found = KeyReader::new(session, &mut self.map.keys, self.collated)
-            .find(&records, None)
-            .await?;
+        let mut reader = KeyReader::new(session, &mut self.map.keys, self.collated);
+        let found = if self.locks {
+            reader.find_and_lock(&records).await?
+        } else {
+            reader.find(&records, None).await?
+        };
         for read in found.rows {
             self.map.see(&read.id, &read.values);
         }

@@ -1,6 +1,6 @@
 //! The books of an import: what is counted, what is told now, and what is kept to be told later.
 
-use crate::error::{Error, Failure, Report};
+use crate::error::{Error, Failure, Report, Unreadable};
 use crate::import::batch::Settled;
 use crate::import::notify::{Finished, Kept};
 use crate::import::options::{OnProgress, OnRow};
@@ -65,6 +65,11 @@ impl<'t> Ledger<'t> {
         self.report.missing = rows;
     }
 
+    /// Notes a row that cannot be read.
+    pub(super) fn note_unreadable(&mut self, row: Unreadable) {
+        self.report.unreadable.push(row);
+    }
+
     /// Counts a record that was written or found unchanged. Lends its row to `each` if it is committed, and keeps what is told
     /// later.
     pub(super) fn settle(&mut self, settled: Settled) {
@@ -72,7 +77,8 @@ impl<'t> Ledger<'t> {
         let kept = Kept {
             index: u64::from(settled.record),
             outcome: Some(settled.outcome),
-            before: settled.before,
+            // `each` is not shown it.
+            before: settled.before.filter(|_| self.wishes.changes),
             after: settled.after,
         };
         let is_committed = !self.wishes.is_one_transaction;

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::backend::{Dialect as _, Supported};
-use crate::error::Error;
-use crate::import::batch::{Deleter, KeyReader, Numbering, SelectedRow, SelfReference};
+use crate::error::{Error, Unreadable};
+use crate::import::batch::{Cursor, Deleter, KeyReader, Numbering, SelectedRow, SelfReference};
 use crate::import::plan::{IdentityMap, Keys, Plan, RowState};
 use crate::mapping::Mapping;
 use crate::step::Session;
@@ -57,13 +57,29 @@ impl ShareLimit {
 }
 
 impl<DB: Supported> Table<'_, DB> {
-    /// Notes the rows that are to be deleted if no record is one of them, and gives their number.
-    pub(super) async fn note_candidates(&mut self, page_size: usize) -> Result<u64, Error> {
+    /// Notes the rows that are to be deleted if no record is one of them, and gives their number. One that cannot be read is none
+    /// of them: nobody can say whether it is in the scope, and what it holds should be looked at before it goes.
+    pub(super) async fn note_candidates(
+        &mut self,
+        ledger: &mut Ledger<'_>,
+        page_size: usize,
+    ) -> Result<u64, Error> {
         let mut candidates = 0;
-        let mut last = None;
+        let mut cursor = Cursor::default();
         loop {
-            let page = self.page(last.as_ref(), page_size).await?;
-            for selected in &page {
+            let page = self.page(&cursor, page_size).await?;
+            if page.is_empty() {
+                return Ok(candidates);
+            }
+            for read in page {
+                let selected = match read {
+                    Ok(selected) => selected,
+                    Err(unreadable) => {
+                        cursor.pass_unreadable();
+                        ledger.note_unreadable(*unreadable);
+                        continue;
+                    }
+                };
                 // Nothing is kept of the others.
                 if self.candidates.has(&selected.row) {
                     let mut numbering = Numbering {
@@ -71,15 +87,12 @@ impl<DB: Supported> Table<'_, DB> {
                         keys: &mut self.map.keys,
                         collated: &self.collated,
                     };
-                    let values = numbering.of_row(selected)?;
+                    let values = numbering.of_row(&selected)?;
                     let (row, _) = self.map.see(&selected.id(self.mapping)?, &values);
                     self.map.set_row(row, RowState::Candidate);
                     candidates += 1;
                 }
-            }
-            match page.into_iter().last() {
-                Some(selected) => last = Some(selected.row),
-                None => return Ok(candidates),
+                cursor.pass(&Arc::new(selected.row));
             }
         }
     }
@@ -100,20 +113,24 @@ impl<DB: Supported> Table<'_, DB> {
             return Ok(());
         }
         let mut refused = Vec::new();
-        let mut last: Option<Arc<Row>> = None;
+        let mut cursor = Cursor::default();
         loop {
-            let page = self.page(last.as_deref(), page_size).await?;
+            let page = self.page(&cursor, page_size).await?;
             let mut rows = Vec::new();
             if page.is_empty() {
                 break;
             }
-            for selected in page {
+            for read in page {
+                let Ok(selected) = read else {
+                    cursor.pass_unreadable();
+                    continue;
+                };
                 let row = self.map.row_of(&selected.id(self.mapping)?);
                 let selected = Arc::new(selected.row);
+                cursor.pass(&selected);
                 if row.is_some_and(|row| left.contains(&row)) {
-                    rows.push(Arc::clone(&selected));
+                    rows.push(selected);
                 }
-                last = Some(selected);
             }
             refused.extend(self.delete(rows, missing, ledger).await?);
         }
@@ -185,12 +202,8 @@ impl<DB: Supported> Table<'_, DB> {
         Ok(refused)
     }
 
-    /// The rows behind this one, in the order of their ids.
-    async fn page(
-        &mut self,
-        after: Option<&Row>,
-        size: usize,
-    ) -> Result<Vec<SelectedRow<DB>>, Error> {
+    /// The rows behind this place, in the order of their ids.
+    async fn page(&mut self, after: &Cursor, size: usize) -> Result<PageOfRows<DB>, Error> {
         let mut work = Page {
             mapping: self.mapping,
             keys: &mut self.map.keys,
@@ -202,17 +215,20 @@ impl<DB: Supported> Table<'_, DB> {
     }
 }
 
+/// Rows of the table, and those that cannot be read.
+type PageOfRows<DB> = Vec<Result<SelectedRow<DB>, Box<Unreadable>>>;
+
 /// The reading of a page of the table, as a unit of work.
 struct Page<'i, DB: Supported> {
     mapping: Mapping<DB>,
     keys: &'i mut Keys,
     collated: &'i [usize],
-    after: Option<&'i Row>,
+    after: &'i Cursor,
     size: usize,
 }
 
 impl<DB: Supported> UnitOfWork<DB> for Page<'_, DB> {
-    type Output = Vec<SelectedRow<DB>>;
+    type Output = PageOfRows<DB>;
 
     fn mapping(&self) -> Mapping<DB> {
         self.mapping

@@ -1,10 +1,15 @@
-//! Why the plan does not write a record, as an error.
+//! Why a record is not written, as an error.
 
 use crate::backend::Supported;
 use crate::error::{Error, Operation, Step};
 use crate::import::plan::Decision;
 use crate::mapping::Mapping;
 use crate::value::New;
+
+/// A record's row may be read but not written.
+pub(super) fn not_permitted<DB: Supported>(mapping: Mapping<DB>) -> Error {
+    Error::out_of_reach(Step::new(Some(mapping.model.name), Operation::Lock))
+}
 
 /// The error that a decision is for its record; `None` if the record is written, or superseded.
 pub(super) fn refusal<DB: Supported>(

@@ -16,7 +16,7 @@ use super::course::Halt;
 use super::first_pass::Learned;
 use super::ledger::Ledger;
 use super::queue::Queue;
-use super::refusal::refusal;
+use super::refusal::{not_permitted, refusal};
 use super::table::Table;
 
 /// How many times in a row a chunk may be planned again because others moved its rows.
@@ -136,6 +136,14 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
             let (attempt, culprit) = Box::pin(self.attempt(&batch)).await;
             match attempt {
                 Ok(Attempt::Written(written)) => self.settle(written),
+                Ok(Attempt::NotPermitted(records)) => {
+                    let (rest, lessened) = batch.without(&records);
+                    for record in records {
+                        self.fail(record, not_permitted(self.table.mapping))?;
+                    }
+                    batches.extend(rest);
+                    undone.extend(lessened);
+                }
                 Ok(Attempt::Moved) => {
                     // In one transaction what was told before is judged again too: nobody has heard of it yet.
                     if self.table.place.is_one_transaction() {
@@ -147,10 +155,10 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
                 }
                 Err(error) if !error.is_about_record() => return Err(error.into()),
                 Err(_) if batch.is_witness() => {}
-                Err(error) if batch.is_narrow() => {
+                Err(error) if batch.is_narrow(&error) => {
                     undone.extend(self.fail_one(batch, culprit, error)?);
                 }
-                Err(_) => batches.extend(batch.narrowed::<DB>()),
+                Err(error) => batches.extend(batch.narrowed::<DB>(&error)),
             }
         }
         self.ledger.tell_progress();
@@ -173,15 +181,23 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
             candidates: table.candidates.reborrow(),
             manner: Manner {
                 locks_all: table.place.is_one_transaction(),
+                is_serial: table.place.is_serial(),
                 reads_back: self.ledger.wants_rows(),
                 one_by_one: batch.row_by_row,
+                check_at_once: batch
+                    .check_at_once
+                    .as_deref()
+                    .filter(|check| !check.is_empty()),
             },
             patience: batch.patience,
             sees_winner: false,
             culprit: None,
+            moved: Vec::new(),
         };
         let result = table.place.run(&mut chunk).await;
-        (result, chunk.culprit)
+        let culprit = chunk.culprit;
+        table.moved = chunk.moved;
+        (result, culprit)
     }
 
     /// Tells the record of a single group that is at fault. Gives what is left of a component.
@@ -193,10 +209,15 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
     ) -> Result<Option<Bisection>, Error> {
         let is_component = batch.groups.iter().any(|group| group.members.len() > 1);
         if let Some(record) = batch.take_out(culprit) {
-            self.table.map.set_record(record, RecordState::Failed);
-            self.ledger.fail(record, error)?;
+            self.fail(record, error)?;
         }
         Ok(is_component.then_some(batch))
+    }
+
+    /// Tells a record that cannot be written.
+    fn fail(&mut self, record: u32, error: Error) -> Result<(), Error> {
+        self.table.map.set_record(record, RecordState::Failed);
+        self.ledger.fail(record, error)
     }
 
     /// Notes what was written.

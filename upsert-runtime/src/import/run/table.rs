@@ -4,12 +4,13 @@ use sqlx_core::rt;
 
 use crate::backend::Supported;
 use crate::error::Error;
-use crate::import::batch::{Candidates, SelfReference, collated};
+use crate::import::batch::{Candidates, KeyReader, SelfReference, collated};
 use crate::import::options::Scope;
 use crate::import::plan::{IdentityMap, Keys, Plan, Planning, Rules};
 use crate::mapping::Mapping;
 use crate::step::Session;
 use crate::transaction::UnitOfWork;
+use crate::value::Row;
 
 use super::place::Place;
 
@@ -24,6 +25,10 @@ pub(super) struct Table<'t, DB: Supported> {
     pub(super) references: Vec<SelfReference>,
     /// Which rows may be missing.
     pub(super) candidates: Candidates<'t, DB>,
+    /// Whether the rows that the records find are locked before the plan is made.
+    pub(super) locks_first: bool,
+    /// Rows that were found when others had moved some.
+    pub(super) moved: Vec<Row>,
 }
 
 impl<'t, DB: Supported> Table<'t, DB> {
@@ -40,6 +45,8 @@ impl<'t, DB: Supported> Table<'t, DB> {
             map: IdentityMap::new(keys),
             candidates: Candidates::new(mapping, scope),
             references: Vec::new(),
+            locks_first: false,
+            moved: Vec::new(),
             mapping,
             place,
         }
@@ -53,6 +60,31 @@ impl<'t, DB: Supported> Table<'t, DB> {
         };
         self.collated = self.place.run(&mut work).await?;
         Ok(())
+    }
+
+    /// Has the rows that the records find locked before the plan is made. One import at a time does so: in which order it locks
+    /// them is its records', and two would meet in the middle.
+    pub(super) async fn lock_first(&mut self) -> Result<(), Error> {
+        self.locks_first = true;
+        let mut work = Locks {
+            mapping: self.mapping,
+            map: &mut self.map,
+            collated: &self.collated,
+            rows: &[],
+        };
+        self.place.run(&mut work).await
+    }
+
+    /// Undoes what was written, and keeps the rows locked that were locked first. Those that were in the way are locked, too.
+    pub(super) async fn start_over(&mut self) -> Result<(), Error> {
+        self.place.return_to_mark().await?;
+        let mut work = Locks {
+            mapping: self.mapping,
+            map: &mut self.map,
+            collated: &self.collated,
+            rows: &self.moved,
+        };
+        self.place.run(&mut work).await
     }
 
     /// Makes the plan. It asks no database, so that others are let run between its stages.
@@ -82,5 +114,31 @@ impl<DB: Supported> UnitOfWork<DB> for Learn<'_, DB> {
 
     async fn once(&mut self, session: &mut Session<'_, DB>) -> Result<Vec<usize>, Error> {
         collated(session, self.keys).await
+    }
+}
+
+/// The locking of rows before the plan is made, as a unit of work: the lock that imports agree on, and these rows.
+struct Locks<'i, DB: Supported> {
+    mapping: Mapping<DB>,
+    map: &'i mut IdentityMap,
+    collated: &'i [usize],
+    rows: &'i [Row],
+}
+
+impl<DB: Supported> UnitOfWork<DB> for Locks<'_, DB> {
+    type Output = ();
+
+    fn mapping(&self) -> Mapping<DB> {
+        self.mapping
+    }
+
+    async fn once(&mut self, session: &mut Session<'_, DB>) -> Result<(), Error> {
+        let mut reader = KeyReader::new(session, &mut self.map.keys, self.collated);
+        reader.take_agreed_lock().await?;
+        let rows: Vec<&Row> = self.rows.iter().collect();
+        if !rows.is_empty() {
+            reader.lock(&rows).await?;
+        }
+        Ok(())
     }
 }

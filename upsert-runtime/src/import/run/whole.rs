@@ -1,6 +1,6 @@
 //! A whole import in one transaction.
 
-use crate::backend::Supported;
+use crate::backend::{Dialect as _, Supported};
 use crate::error::{Error, Report};
 use crate::import::notify::Finished;
 use crate::import::options::Options;
@@ -19,11 +19,20 @@ pub(super) struct Whole<'f, DB: Supported> {
     mapping: Mapping<DB>,
     source: Source<'f>,
     options: Options<'f>,
+    /// The number of the attempt, from 1.
+    attempt: u32,
     /// Whether the last attempt ended because others had moved rows.
     has_moved: bool,
     /// How many times more it may begin anew for that.
     patience: u32,
 }
+
+/// How many attempts are made without locks on rows that are only read so far. They are the cheaper ones: rows are locked for a
+/// shorter time. But beside others who write the same rows all the time none of them may ever get through.
+const ATTEMPTS_WITHOUT_LOCKS: u32 = 2;
+
+/// How many times an attempt that keeps its locks starts over, since others have put rows into keys that were free.
+const MOST_STARTS: u32 = 50;
 
 impl<'f, DB: Supported> Whole<'f, DB> {
     pub(super) fn new(mapping: Mapping<DB>, source: Source<'f>, options: Options<'f>) -> Self {
@@ -31,8 +40,9 @@ impl<'f, DB: Supported> Whole<'f, DB> {
             mapping,
             source,
             options,
+            attempt: 0,
             has_moved: false,
-            patience: 20,
+            patience: ATTEMPTS_WITHOUT_LOCKS,
         }
     }
 
@@ -41,6 +51,30 @@ impl<'f, DB: Supported> Whole<'f, DB> {
         match done {
             Ok(finished) => Ok(finished.tell(&mut self.options)),
             Err(error) => Err(stopped(error, Report::default())),
+        }
+    }
+}
+
+impl<DB: Supported> Whole<'_, DB> {
+    /// Runs the import once. `None`: others were in the way, what was written is undone, and the rows stay locked.
+    async fn course(
+        &mut self,
+        session: &mut Session<'_, DB>,
+        locks_first: bool,
+        start: u32,
+    ) -> Result<Option<Finished>, Halt> {
+        let place = Place::within(session, self.options.is_serial);
+        let mut course = Course::new(self.mapping, place, &mut self.options);
+        if locks_first {
+            course.lock_first().await?;
+        }
+        match course.run(&mut self.source).await {
+            Ok(()) => Ok(Some(course.finish())),
+            Err(Halt::Moved) if locks_first && start < MOST_STARTS => {
+                course.start_over().await?;
+                Ok(None)
+            }
+            Err(halt) => Err(halt),
         }
     }
 }
@@ -54,16 +88,26 @@ impl<DB: Supported> UnitOfWork<DB> for Whole<'_, DB> {
         self.mapping
     }
 
+    fn began(&mut self, attempt: u32) {
+        self.attempt = attempt;
+    }
+
     async fn once(&mut self, session: &mut Session<'_, DB>) -> Result<Finished, Error> {
-        let place = Place::within(session);
-        let mut course = Course::new(self.mapping, place, &mut self.options);
-        let done = course.run(&mut self.source).await;
-        let finished = course.finish();
-        self.has_moved = matches!(done, Err(Halt::Moved));
-        match done {
-            Ok(()) => Ok(finished),
-            Err(halt) => Err(halt.into_error(self.mapping)),
-        }
+        let locks_first =
+            DB::Driver::CAPABILITIES.locks_rows && self.attempt > ATTEMPTS_WITHOUT_LOCKS;
+        let mut start = 1;
+        let halt = loop {
+            match self.course(session, locks_first, start).await {
+                Ok(Some(finished)) => {
+                    self.has_moved = false;
+                    return Ok(finished);
+                }
+                Ok(None) => start += 1,
+                Err(halt) => break halt,
+            }
+        };
+        self.has_moved = matches!(halt, Halt::Moved);
+        Err(halt.into_error(self.mapping))
     }
 
     fn again(&mut self, _: &Error) -> bool {
