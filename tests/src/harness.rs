@@ -6,7 +6,7 @@ use libtest_mimic::{Arguments, Trial};
 use tokio::runtime;
 
 use crate::database::Database;
-use crate::server::Server;
+use crate::server::{Server, is_named};
 use crate::target::Target;
 
 type Test<DB> =
@@ -56,11 +56,12 @@ pub fn run<DB: Target>(suite: Suite<DB>) -> ExitCode {
         eprintln!("TEST_REQUIRE names `{unknown}`, which is none of {known:?}");
         return ExitCode::FAILURE;
     }
+    let is_required = required.split(',').any(|name| name.trim() == DB::TARGET);
     if let (Err(missing), true) = (
         &server,
-        required.split(',').any(|name| name.trim() == DB::TARGET) && !arguments.list,
+        (is_required || is_named(DB::TARGET)) && !arguments.list,
     ) {
-        eprintln!("TEST_REQUIRE names {}, but {missing}", DB::TARGET);
+        eprintln!("tests on {} are required, but {missing}", DB::TARGET);
         return ExitCode::FAILURE;
     }
     let server = match server {

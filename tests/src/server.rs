@@ -64,21 +64,37 @@ impl Drop for Server {
 }
 
 /// The server that a variable names.
-pub(crate) fn named(variable: &str) -> Option<Server> {
-    let url = std::env::var(variable).ok().filter(|url| !url.is_empty())?;
+pub(crate) fn named(name: &str) -> Option<Server> {
+    let url = variable(name)?;
     Some(Server { url, started: None })
 }
 
-/// A binary on the PATH or in one of these folders.
-fn binary(names: &[&str], folders: &[PathBuf]) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders: Vec<_> = std::env::split_paths(&path)
-        .chain(folders.iter().cloned())
-        .collect();
-    let candidates = names
+/// Whether somebody named the server or its binaries: then it is not enough that other tests run.
+pub(crate) fn is_named(target: &str) -> bool {
+    let target = target.to_uppercase();
+    ["URL", "BIN"]
         .iter()
-        .flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
-    candidates.into_iter().find(|candidate| candidate.is_file())
+        .any(|what| variable(&format!("TEST_{target}_{what}")).is_some())
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Where a server's binaries may be: in the folder that the variable names; without one, on the PATH or in these folders.
+fn folders_of(name: &str, usual: Vec<PathBuf>) -> Vec<PathBuf> {
+    if let Some(folder) = variable(name) {
+        return vec![folder.into()];
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).chain(usual).collect()
+}
+
+fn binary(name: &str, folders: &[PathBuf]) -> Option<PathBuf> {
+    folders
+        .iter()
+        .map(|folder| folder.join(name))
+        .find(|candidate| candidate.is_file())
 }
 
 /// A folder that `user` owns, if this program runs as root.
@@ -97,7 +113,7 @@ fn runs_as_root() -> bool {
 /// A command that runs as `user` if this program runs as root, and that the system ends if this program is killed.
 fn command_of(user: &str, program: &Path, signal: &str) -> Command {
     let root = runs_as_root();
-    let setpriv = binary(&["setpriv"], &["/usr/bin".into()]).filter(|_| cfg!(target_os = "linux"));
+    let setpriv = binary("setpriv", &["/usr/bin".into()]).filter(|_| cfg!(target_os = "linux"));
     let Some(setpriv) = setpriv else {
         return Command::new(program);
     };

@@ -1,17 +1,20 @@
 use std::fs;
 use std::path::PathBuf;
 
-use super::{Server, binary, command_of, folder_of, free_port, output, start as start_server};
+use super::{
+    Server, binary, command_of, folder_of, folders_of, free_port, output, start as start_server,
+};
 
 const USER: &str = "postgres";
 const SIGNAL: &str = "INT";
 
 /// Starts a private server, as the user `postgres` if this program runs as root, which PostgreSQL refuses to run as.
 pub(crate) fn start() -> Result<Server, String> {
-    let missing = "there is no PostgreSQL server: install `postgresql` (Debian), or name one in TEST_POSTGRES_URL";
-    let folders = debian_folders();
-    let initdb = binary(&["initdb"], &folders).ok_or(missing)?;
-    let postgres = binary(&["postgres"], &folders).ok_or(missing)?;
+    let missing = "there is no PostgreSQL server: install `postgresql` (Debian), name a folder with `postgres` and `initdb` \
+                   in TEST_POSTGRES_BIN, or a server in TEST_POSTGRES_URL";
+    let folders = folders_of("TEST_POSTGRES_BIN", debian_folders());
+    let initdb = binary("initdb", &folders).ok_or(missing)?;
+    let postgres = binary("postgres", &folders).ok_or(missing)?;
     let folder = folder_of(USER)?;
     let data = folder.path().join("data");
     output(
