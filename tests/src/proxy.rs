@@ -19,7 +19,7 @@ use crate::target::Target;
 /// An error that is answered to a statement in place of the server.
 #[derive(Debug, Clone)]
 pub struct Answer {
-    /// The whole text of the statement, sent without parameters.
+    /// The whole text of a statement that is sent without parameters, or the beginning of one that is prepared.
     pub statement: &'static str,
     /// How many times it is answered so; then all is passed on.
     pub times: u32,
@@ -29,6 +29,16 @@ pub struct Answer {
     pub code: &'static str,
     /// Whether the server carries the statement out before.
     pub done: bool,
+}
+
+/// What is not passed on as it comes.
+#[derive(Debug, Clone, Default)]
+struct Faults {
+    /// How long connections are ended at once.
+    closed: Duration,
+    answers: Arc<[(AtomicU32, Answer)]>,
+    /// Whether the server is not told that the client wants an UPDATE to count the rows that it finds (MySQL's FOUND_ROWS).
+    counts_changed_rows: bool,
 }
 
 /// A proxy on this machine, ended when it is dropped.
@@ -41,31 +51,52 @@ pub struct Proxy {
 impl Proxy {
     /// Passes on everything, but for the statement that is answered.
     pub async fn answering<DB: Target>(db: &Database<DB>, answer: Answer) -> Self {
-        Self::start(db, Duration::ZERO, Some(answer)).await
+        Self::answering_each(db, [answer]).await
+    }
+
+    /// Passes on everything, but for the statements that are answered.
+    pub async fn answering_each<DB: Target>(
+        db: &Database<DB>,
+        answers: impl IntoIterator<Item = Answer>,
+    ) -> Self {
+        let counted = |answer: Answer| (AtomicU32::new(answer.times), answer);
+        let faults = Faults {
+            answers: answers.into_iter().map(counted).collect(),
+            ..Faults::default()
+        };
+        Self::start(db, faults).await
+    }
+
+    /// Has the server count an UPDATE's changed rows in place of those that it finds, as a client may ask for on MySQL.
+    pub async fn counting_changed_rows<DB: Target>(db: &Database<DB>) -> Self {
+        let faults = Faults {
+            counts_changed_rows: true,
+            ..Faults::default()
+        };
+        Self::start(db, faults).await
     }
 
     /// Ends each connection at once for so long, then passes on everything.
     pub async fn closed_for<DB: Target>(db: &Database<DB>, closed: Duration) -> Self {
-        Self::start(db, closed, None).await
+        let faults = Faults {
+            closed,
+            ..Faults::default()
+        };
+        Self::start(db, faults).await
     }
 
-    async fn start<DB: Target>(
-        db: &Database<DB>,
-        closed: Duration,
-        answer: Option<Answer>,
-    ) -> Self {
+    async fn start<DB: Target>(db: &Database<DB>, faults: Faults) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let server = server_of(&db.url());
-        let answer = answer.map(|answer| Arc::new((AtomicU32::new(answer.times), answer)));
-        let opens = Instant::now() + closed;
+        let opens = Instant::now() + faults.closed;
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 if Instant::now() < opens {
                     continue;
                 }
                 let server = TcpStream::connect(&server).await.expect("the server");
-                tokio::spawn(Wire::new(client, server, answer.clone()).run::<DB>());
+                tokio::spawn(Wire::new(client, server, faults.clone()).run::<DB>());
             }
         });
         Self { address, task }
@@ -107,21 +138,27 @@ fn server_of(url: &str) -> String {
 struct Wire {
     client: TcpStream,
     server: TcpStream,
-    answer: Option<Arc<(AtomicU32, Answer)>>,
+    faults: Faults,
     /// What the client has sent and is no whole message yet.
     sent: Vec<u8>,
     /// Whether the client's messages are commands yet: before, it introduces itself.
     speaks: bool,
+    /// MySQL's numbers of the prepared statements that are answered, with the answers' places.
+    prepared: Vec<([u8; 4], usize)>,
+    /// What is answered instead of the rest of a batch of messages, up to its end.
+    instead: Option<Answer>,
 }
 
 impl Wire {
-    fn new(client: TcpStream, server: TcpStream, answer: Option<Arc<(AtomicU32, Answer)>>) -> Self {
+    fn new(client: TcpStream, server: TcpStream, faults: Faults) -> Self {
         Self {
             client,
             server,
-            answer,
+            faults,
             sent: Vec::new(),
             speaks: false,
+            prepared: Vec::new(),
+            instead: None,
         }
     }
 
@@ -150,10 +187,18 @@ impl Wire {
     /// Passes on the client's whole messages; whether the connection goes on.
     async fn pass_on<DB: Target>(&mut self) -> std::io::Result<bool> {
         while let Some(length) = message_length(DB::TARGET, self.speaks, &self.sent) {
-            let message: Vec<_> = self.sent.drain(..length).collect();
+            let mut message: Vec<_> = self.sent.drain(..length).collect();
+            if !self.speaks && DB::TARGET == "mysql" && self.faults.counts_changed_rows {
+                const FOUND_ROWS: u8 = 2;
+                message[4] &= !FOUND_ROWS;
+            }
             let Some(answer) = self.answer_to(DB::TARGET, &message) else {
+                if self.instead.is_some() {
+                    continue;
+                }
                 self.speaks = speaks_after(DB::TARGET, self.speaks, &message);
                 self.server.write_all(&message).await?;
+                self.take_note_of_prepared(DB::TARGET, &message).await?;
                 continue;
             };
             if answer.done {
@@ -170,21 +215,61 @@ impl Wire {
         Ok(true)
     }
 
-    fn answer_to(&self, target: &str, message: &[u8]) -> Option<Answer> {
-        let (left, answer) = &**self.answer.as_ref()?;
-        let text = match (target, message) {
-            ("postgres", [b'Q', _, _, _, _, text @ .., 0]) if self.speaks => text,
-            ("mysql", [_, _, _, 0, 3, text @ ..]) => text,
-            _ => return None,
-        };
-        let is_due = text == answer.statement.as_bytes()
-            && left
-                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-                    left.checked_sub(1)
-                })
-                .is_ok();
-        is_due.then(|| answer.clone())
+    fn answer_to(&mut self, target: &str, message: &[u8]) -> Option<Answer> {
+        let is_whole = |text: &[u8], answer: &Answer| text == answer.statement.as_bytes();
+        match (target, message) {
+            ("postgres", [b'Q', _, _, _, _, text @ .., 0]) if self.speaks => {
+                self.due(|answer| is_whole(text, answer))
+            }
+            // Name and text of a statement to be prepared. The batch of messages that it begins is answered at its end.
+            ("postgres", [b'P', _, _, _, _, texts @ ..]) if self.speaks => {
+                let text = texts.split(|&byte| byte == 0).nth(1)?;
+                let begins = |answer: &Answer| text.starts_with(answer.statement.as_bytes());
+                self.instead = self.due(begins);
+                None
+            }
+            ("postgres", [b'S', ..]) if self.speaks => self.instead.take(),
+            ("mysql", [_, _, _, 0, 3, text @ ..]) => self.due(|answer| is_whole(text, answer)),
+            ("mysql", [_, _, _, 0, 0x17, a, b, c, d, ..]) => {
+                let mut prepared = self.prepared.iter();
+                let (_, place) = prepared.find(|(number, _)| *number == [*a, *b, *c, *d])?;
+                take(&self.faults.answers[*place])
+            }
+            _ => None,
+        }
     }
+
+    /// The first answer to such a statement that is to be given still.
+    fn due(&self, is_to: impl Fn(&Answer) -> bool) -> Option<Answer> {
+        let mut answers = self.faults.answers.iter();
+        answers.find_map(|answer| is_to(&answer.1).then(|| take(answer)).flatten())
+    }
+
+    /// A statement that is prepared on MySQL is known by a number from then on, with which the server's answer begins.
+    async fn take_note_of_prepared(&mut self, target: &str, message: &[u8]) -> std::io::Result<()> {
+        let ("mysql", [_, _, _, 0, 0x16, text @ ..]) = (target, message) else {
+            return Ok(());
+        };
+        let mut answers = self.faults.answers.iter();
+        let begins = |(_, answer): &(_, Answer)| text.starts_with(answer.statement.as_bytes());
+        let Some(place) = answers.position(begins) else {
+            return Ok(());
+        };
+        let mut answer = [0; 9];
+        self.server.read_exact(&mut answer).await?;
+        self.client.write_all(&answer).await?;
+        if let [_, _, _, _, 0, a, b, c, d] = answer {
+            self.prepared.push(([a, b, c, d], place));
+        }
+        Ok(())
+    }
+}
+
+/// The answer, if it is to be given once more.
+fn take((left, answer): &(AtomicU32, Answer)) -> Option<Answer> {
+    let one_less = |left: u32| left.checked_sub(1);
+    let taken = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less);
+    taken.is_ok().then(|| answer.clone())
 }
 
 /// The length of the first message, if it is there as a whole.
@@ -204,7 +289,7 @@ fn message_length(target: &str, speaks: bool, sent: &[u8]) -> Option<usize> {
 /// Whether the client's next messages are commands. It may ask for TLS first.
 fn speaks_after(target: &str, speaks: bool, message: &[u8]) -> bool {
     const ASKS_FOR_TLS: [u8; 4] = 80_877_103_u32.to_be_bytes();
-    speaks || (target == "postgres" && message.get(4..8) != Some(&ASKS_FOR_TLS))
+    speaks || target != "postgres" || message.get(4..8) != Some(&ASKS_FOR_TLS)
 }
 
 /// The error in the words of the protocol.

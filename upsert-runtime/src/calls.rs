@@ -92,7 +92,7 @@ pub trait Calls<DB: Supported> {
         tx: TransactionRef<'_, DB>,
         target: Target<DB>,
         path: KeyPath,
-        keys: Vec<KeyParts>,
+        keys: Vec<Option<KeyParts>>,
     ) -> LockedAnswer<'_, DB, Vec<Row>>;
 
     /// Writes changes of a locked row.
@@ -209,7 +209,7 @@ macro_rules! calls {
                 tx: TransactionRef<'_, Self>,
                 target: Target<Self>,
                 path: KeyPath,
-                keys: Vec<KeyParts>,
+                keys: Vec<Option<KeyParts>>,
             ) -> LockedAnswer<'_, Self, Vec<Row>> {
                 Box::pin(record::lock_many(tx, target, path, keys))
             }

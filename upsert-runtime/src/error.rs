@@ -151,9 +151,11 @@ pub enum Error {
         source: Option<sqlx::Error>,
     },
 
-    /// The connection broke while COMMIT was under way, or the server ended the session with an error (PostgreSQL's FATAL and
-    /// PANIC): nobody can know whether it took effect. Look before you write again.
-    #[error("{at}: the connection broke during COMMIT; whether it took effect is unknown")]
+    /// The connection broke while COMMIT was under way, the server ended the session with an error (PostgreSQL's FATAL and
+    /// PANIC), or a cluster did not say how it ended (1180): nobody can know whether it took effect. Look before you write again.
+    #[error(
+        "{at}: the connection or the server failed meanwhile; whether it took effect is unknown"
+    )]
     CommitUnknown {
         /// What was being done.
         at: Step,
@@ -428,6 +430,25 @@ impl Error {
                 source: Box::new(source.under::<DB>(wait)),
             },
             error => error,
+        }
+    }
+
+    /// What was being done when it came.
+    pub(crate) fn step(&self) -> Option<Step> {
+        match self {
+            Self::Ambiguous { at }
+            | Self::Conflict { at, .. }
+            | Self::KeyAltered { at, .. }
+            | Self::Locked { at, .. }
+            | Self::LockTimeout { at, .. }
+            | Self::Deadlock { at, .. }
+            | Self::Serialization { at, .. }
+            | Self::TransactionLost { at, .. }
+            | Self::CommitUnknown { at, .. }
+            | Self::Unreachable { at, .. }
+            | Self::Database { at, .. } => Some(*at),
+            Self::Exhausted { source, .. } | Self::Stopped { source, .. } => source.step(),
+            _ => None,
         }
     }
 

@@ -7,7 +7,7 @@ mod modify;
 mod upsert;
 
 pub(crate) use self::chain::{Record, Updating};
-pub(crate) use self::lock::{lock_many, lock_new, lock_one};
+pub(crate) use self::lock::{MOST_KEYS, lock_many, lock_new, lock_one};
 pub(crate) use self::locked::{RowSlot, delete, refresh, save, write};
 pub(crate) use self::modify::{MakeChanges, modify};
 pub(crate) use self::upsert::{upsert, upsert_in};

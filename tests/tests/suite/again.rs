@@ -1,6 +1,7 @@
 //! Work that is done again in the transaction of the caller's, or on a connection whose statements the server refuses.
 
 use upsert_runtime::{Error, InTransaction, LockedUpsert, Retry};
+use upsert_tests::{Answer, Proxy};
 
 use super::models::{Taxonomy, TaxonomyChanges, numbered, record, with_rows};
 use super::races::until_one_waits;
@@ -9,6 +10,7 @@ use crate::{Db, Sqlx};
 tests![
     a_column_of_another_type on ["postgres"],
     a_column_of_another_type_on_each_connection on ["postgres"],
+    a_statement_that_must_be_prepared_again on ["mysql"],
     a_row_that_moves_to_another_partition on ["postgres"],
     a_row_that_a_snapshot_has_in_its_old_partition on ["postgres"],
 ];
@@ -95,6 +97,57 @@ async fn a_column_of_another_type_on_each_connection(db: Db) {
         modified.await.expect("a modify").expect("a row");
     }
     pool.close().await;
+}
+
+/// Each call, whichever of its statements it is, in a transaction of its own and in one of the caller's.
+async fn a_statement_that_must_be_prepared_again(db: Db) {
+    with_rows(&db, [record("r1", "rock")]).await;
+    // MySQL's tables have changed too often meanwhile; a proxy, or the server behind it, does not know the statement.
+    for code in ["1615", "1243"] {
+        for statement in ["SELECT", "UPDATE", "INSERT"] {
+            let played = || {
+                let answer = Answer {
+                    statement,
+                    times: 2,
+                    severity: "",
+                    code,
+                    done: false,
+                };
+                Proxy::answering(&db, answer)
+            };
+            let name = format!("{code} {statement}");
+            let rock = || record("r1", "rock").named(&name);
+            let proxy = played().await;
+            let pool = proxy.pool(&db, 1);
+            let upsert = |new| Taxonomy::upsert(new).retry(Retry::never());
+            upsert(rock()).run(&pool).await.expect("an update");
+            upsert(numbered(1)).run(&pool).await.expect("a create");
+            let proxy = played().await;
+            let pool = proxy.pool(&db, 1);
+            let mut tx = upsert_runtime::begin(&pool).await.expect("begun");
+            sqlx::raw_sql(
+                "INSERT INTO taxonomy (slug, name, uses, source) VALUES ('own', 'own', 0, 'x')",
+            )
+            .execute(&mut *tx)
+            .await
+            .expect("a row");
+            upsert(numbered(2)).run_in(&mut tx).await.expect("a create");
+            let lock = Taxonomy::lock().by_slug(&mut tx, "rock").await;
+            let mut row = lock.expect("a lock").expect("a row");
+            row.update_uses(row.uses + 1).await.expect("an update");
+            tx.commit().await.expect("a commit");
+            assert_eq!(db.number("SELECT count(*) FROM taxonomy").await, 4);
+            db.run("DELETE FROM taxonomy WHERE slug <> 'rock'").await;
+            for atomic in [false, true] {
+                let proxy = played().await;
+                let named = rock().named(&format!("{name} {atomic}"));
+                let import = Taxonomy::import([named, numbered(3), numbered(4)]).atomic(atomic);
+                let report = import.run(&proxy.pool(&db, 1)).await.expect("an import");
+                assert_eq!((report.updated, report.created), (1, 2), "{report}");
+                db.run("DELETE FROM taxonomy WHERE slug <> 'rock'").await;
+            }
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, LockedUpsert)]

@@ -28,6 +28,9 @@ tests![
     a_uuid_that_is_stored_as_text on ["mysql"],
     an_exclusion_constraint on ["postgres"],
     refusals_that_do_not_follow_each_other on ["postgres"],
+    what_the_server_says_of_itself on ["postgres", "mysql"],
+    a_commit_of_which_a_cluster_does_not_know on ["mysql"],
+    an_update_that_counts_changed_rows on ["mysql"],
 ];
 
 fn answer(statement: &'static str, severity: &'static str, code: &'static str) -> Answer {
@@ -352,4 +355,82 @@ async fn refusals_that_do_not_follow_each_other(db: Db) {
     let done = upsert(&db, record("r2", "jazz").named("taken")).await;
     assert_eq!(done.outcome, Outcome::Created);
     assert_eq!(db.number("SELECT last_value FROM tries").await, 5);
+}
+
+async fn what_the_server_says_of_itself(db: Db) {
+    with_rows(&db, []).await;
+    // A full disk; a statement that took too long.
+    let codes = if Sqlx::TARGET == "postgres" {
+        ["53100", "57014"]
+    } else {
+        ["1021", "1969"]
+    };
+    for code in codes {
+        let proxy = Proxy::answering(&db, answer("INSERT", "ERROR", code)).await;
+        let pool = proxy.pool(&db, 1);
+        let error = Taxonomy::upsert(numbered(1)).run(&pool).await.unwrap_err();
+        assert!(matches!(error, Error::Database { .. }), "{error}");
+        assert!(!error.is_about_record() && !error.is_retryable());
+        let text = error.to_string();
+        assert_eq!(text, format!("`Taxonomy`: create: played ({code})"));
+        let proxy = Proxy::answering(&db, answer("INSERT", "ERROR", code)).await;
+        let pool = proxy.pool(&db, 1);
+        let import = Taxonomy::import((0..3).map(numbered)).run(&pool).await;
+        let text = import.unwrap_err().to_string();
+        assert!(text.contains(&format!("create: played ({code})")), "{text}");
+    }
+    assert_eq!(stored(&db).await, 0);
+}
+
+async fn a_commit_of_which_a_cluster_does_not_know(db: Db) {
+    with_rows(&db, []).await;
+    let proxy = Proxy::answering(&db, answer("COMMIT", "", "1180")).await;
+    let pool = proxy.pool(&db, 1);
+    let error = Taxonomy::upsert(numbered(1)).run(&pool).await.unwrap_err();
+    assert!(matches!(error, Error::CommitUnknown { .. }), "{error}");
+    // No connection broke.
+    assert_eq!(
+        error.to_string(),
+        "`Taxonomy`: commit: the connection or the server failed meanwhile; whether it took effect is unknown"
+    );
+}
+
+/// sqlx has an UPDATE count the rows that it finds. Another client, and a version to come, may have it count those in which it has
+/// changed something.
+async fn an_update_that_counts_changed_rows(db: Db) {
+    let rows = with_rows(&db, (0..6).map(numbered)).await;
+    db.run(
+        "CREATE TRIGGER keep BEFORE UPDATE ON taxonomy FOR EACH ROW \
+         SET NEW.name = OLD.name, NEW.updated_at = OLD.updated_at",
+    )
+    .await;
+    let proxy = Proxy::counting_changed_rows(&db).await;
+    let pool = proxy.pool(&db, 1);
+    let same = sqlx::query("UPDATE taxonomy SET uses = uses").execute(&pool);
+    assert_eq!(same.await.expect("an update").rows_affected(), 0);
+    let named = |n: usize| numbered(n).named("new");
+    let done = Taxonomy::upsert(named(0)).run(&pool).await;
+    let done = done.expect("an upsert");
+    assert!(matches!(done.outcome, Outcome::Updated { .. }), "{done:?}");
+    assert_eq!(done.row, rows[0]);
+    for size in [1, 6] {
+        let import = Taxonomy::import((0..6).map(named)).chunk_size(size);
+        let report = import.run(&pool).await.expect("an import");
+        assert_eq!((report.updated, report.failed.len()), (6, 0), "{report}");
+    }
+    // Keys that two rows exchange, one of them parked; a lock and a deletion.
+    let swapped = [(0, "s1"), (1, "s0")].map(|(n, slug)| NewTaxonomy {
+        slug: slug.to_owned(),
+        ..numbered(n)
+    });
+    let report = Taxonomy::import(swapped).run(&pool).await;
+    assert_eq!(report.expect("an import").updated, 2);
+    let mut tx = upsert_runtime::begin(&pool).await.expect("a transaction");
+    let lock = Taxonomy::lock().by_slug(&mut tx, "s2").await;
+    let mut row = lock.expect("a lock").expect("a row");
+    assert!(row.update_name("new").await.expect("an update"));
+    row.delete().await.expect("a deletion");
+    tx.commit().await.expect("a commit");
+    let slugs = db.texts("SELECT slug FROM taxonomy ORDER BY id").await;
+    assert_eq!(slugs, ["s1", "s0", "s3", "s4", "s5"]);
 }

@@ -7,6 +7,7 @@ use upsert_tests::Target;
 use super::cancellation::polled;
 use super::log::logged;
 use super::models::{Taxonomy, TaxonomyChanges, record, with_rows};
+use super::races::in_snapshots_that_go_stale;
 use crate::{Db, Sqlx};
 
 tests![
@@ -243,7 +244,8 @@ async fn refreshed(db: Db) {
 /// A plain read in a snapshot shows the row as it was before it was locked.
 async fn refreshed_in_a_snapshot(db: Db) {
     with_rows(&db, [record("r1", "rock")]).await;
-    let mut tx = db.pool.begin().await.expect("a transaction");
+    let pool = in_snapshots_that_go_stale(&db).await;
+    let mut tx = pool.begin().await.expect("a transaction");
     if Sqlx::TARGET != "sqlite" {
         sqlx::raw_sql("SELECT * FROM taxonomy")
             .execute(&mut *tx)
@@ -257,6 +259,8 @@ async fn refreshed_in_a_snapshot(db: Db) {
     assert_eq!((&*rock.name, rock.uses), ("Rock", 5));
     assert!(rock.update_uses(rock.uses + 1).await.unwrap());
     assert_eq!((&*rock.name, rock.uses), ("Rock", 6));
+    tx.rollback().await.expect("a rollback");
+    pool.close().await;
 }
 
 async fn deleted(db: Db) {

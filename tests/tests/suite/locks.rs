@@ -273,6 +273,16 @@ async fn too_many_keys(db: Db) {
         .await
         .unwrap_err();
     assert!(matches!(error, Error::Unsupported { .. }), "{error}");
+    // No more is read than what tells that they are too many, blank ones included.
+    let mut read = 0;
+    let ids = (0..100_000).inspect(|_| read += 1);
+    let error = Taxonomy::lock().many_by_id(&mut tx, ids).await.unwrap_err();
+    assert!(matches!(error, Error::Unsupported { .. }), "{error}");
+    assert_eq!(read, 501);
+    let blank = std::iter::repeat_n("", 501);
+    let error = Taxonomy::lock().many_by_slug(&mut tx, blank).await;
+    let error = error.unwrap_err();
+    assert!(matches!(error, Error::Unsupported { .. }), "{error}");
     tx.commit().await.expect("nothing was sent");
 }
 

@@ -41,6 +41,7 @@ mod models;
 mod modify;
 mod names;
 mod policies;
+mod order;
 mod races;
 mod real_data;
 mod same_values;
@@ -67,6 +68,7 @@ pub(crate) fn tests() -> Suite<Sqlx> {
     modify::add(&mut suite);
     names::add(&mut suite);
     policies::add(&mut suite);
+    order::add(&mut suite);
     races::add(&mut suite);
     real_data::add(&mut suite);
     same_values::add(&mut suite);

@@ -23,6 +23,7 @@ tests![
     the_first_key_is_created_during_the_update on ["postgres", "mysql"],
     a_row_that_comes_and_goes,
     a_snapshot_of_the_callers,
+    a_snapshot_that_is_kept on ["mysql"],
     a_first_key_that_a_snapshot_hides on ["postgres"],
     a_deadlock_is_tried_again on ["postgres", "mysql"],
     bounds_of_the_retry,
@@ -360,7 +361,8 @@ async fn a_row_that_comes_and_goes(db: Db) {
 /// A transaction of the caller's that reads from a snapshot: MySQL's default, PostgreSQL's REPEATABLE READ, SQLite's deferred.
 async fn a_snapshot_of_the_callers(db: Db) {
     with_rows(&db, [record("r1", "rock")]).await;
-    let mut tx = db.pool.begin().await.expect("a transaction");
+    let pool = in_snapshots_that_go_stale(&db).await;
+    let mut tx = pool.begin().await.expect("a transaction");
     if Sqlx::TARGET == "postgres" {
         sqlx::raw_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             .execute(&mut *tx)
@@ -395,6 +397,7 @@ async fn a_snapshot_of_the_callers(db: Db) {
         .await
         .expect("rows");
     tx.rollback().await.expect("a rollback");
+    pool.close().await;
     // A deferred transaction that has read nothing becomes a writer before it looks.
     let mut connection = db.pool.acquire().await.expect("a connection");
     let mut tx = connection.begin().await.expect("a transaction");
@@ -409,6 +412,66 @@ async fn a_snapshot_of_the_callers(db: Db) {
     }
     tx.commit().await.expect("a commit");
     waiter.await.expect("no panic").expect("an upsert");
+}
+
+/// Connections on which a locking read sees what was committed since the transaction's snapshot: on MariaDB what the default was up
+/// to 11.6.
+pub(super) async fn in_snapshots_that_go_stale(db: &Db) -> sqlx::Pool<Sqlx> {
+    with_snapshot_isolation(db, false).await
+}
+
+async fn with_snapshot_isolation(db: &Db, is_on: bool) -> sqlx::Pool<Sqlx> {
+    let pool = db.pool_of(1).await;
+    if Sqlx::TARGET == "mysql" {
+        let set = format!("SET innodb_snapshot_isolation = {}", u8::from(is_on));
+        Sqlx::run_text(&pool, set).await;
+    }
+    pool
+}
+
+/// MariaDB's default since 11.6: a locking read of a row that was written since the snapshot ends the transaction.
+async fn a_snapshot_that_is_kept(db: Db) {
+    with_rows(&db, [record("r1", "rock")]).await;
+    let pool = with_snapshot_isolation(&db, true).await;
+    for turn in 0..4 {
+        let begun = async || {
+            let mut tx = pool.begin().await.expect("a transaction");
+            sqlx::raw_sql("SELECT * FROM taxonomy")
+                .fetch_all(&mut *tx)
+                .await
+                .expect("a snapshot");
+            tx
+        };
+        let mut tx = begun().await;
+        upsert(&db, record("r1", "rock").named(&format!("turn {turn}"))).await;
+        let renamed = || record("r1", "rock").named("renamed");
+        let error = match turn {
+            0 => Taxonomy::upsert(renamed()).run_in(&mut tx).await.err(),
+            1 => Taxonomy::lock().by_remote_id(&mut tx, "r1").await.err(),
+            2 => Taxonomy::lock()
+                .many_by_remote_id(&mut tx, ["r1"])
+                .await
+                .err(),
+            _ => match Taxonomy::import([renamed()]).run_in(&mut tx).await {
+                Err(Error::Stopped { source, .. }) => Some(*source),
+                other => panic!("{other:?}"),
+            },
+        };
+        let error = error.expect("an error");
+        assert!(matches!(error, Error::TransactionLost { .. }), "{error}");
+        assert!(error.is_retryable());
+        let text = error.to_string();
+        let step = ["look-up by `remote_id`", "locking rows"][usize::from(turn == 3)];
+        assert!(text.starts_with(&format!("`Taxonomy`: {step}: ")), "{text}");
+        tx.rollback().await.expect("a rollback");
+        // A new transaction can do it.
+        let mut tx = begun().await;
+        let done = Taxonomy::upsert(renamed()).run_in(&mut tx).await;
+        let done = done.expect("an upsert");
+        assert!(matches!(done.outcome, Outcome::Updated { .. }));
+        tx.commit().await.expect("a commit");
+    }
+    pool.close().await;
 }
 
 async fn a_first_key_that_a_snapshot_hides(db: Db) {

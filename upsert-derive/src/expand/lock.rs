@@ -126,7 +126,7 @@ fn many_by(model: &Model, path: &KeyPath<'_>) -> TokenStream {
     };
     let doc = format!(
         "Locks the rows whose {}, in the order of the primary key: two callers with the same keys do not deadlock.\n\n\
-         They come in the order of the keys, each once; keys of which there is no row are left out. At most 500 keys.\n\n\
+         They come in the order of the keys, each once; keys of which there is no row are left out. At most 500 keys, blank ones included.\n\n\
          Two statements, and on servers one or two more for each key that these find no row for: a SELECT that tells which \
          rows there are, and one that locks them `ORDER BY` the id.\n\n{ERRORS}",
         path.said()

@@ -268,7 +268,12 @@ impl<'f, M: Contract> Import<'f, M> {
     /// It runs in a savepoint: after an error the transaction is as before the call, unless the error is
     /// [`Error::TransactionLost`] within [`Error::Stopped`]. Begin it with [`begin`](crate::begin): at REPEATABLE READ, MySQL's
     /// default, a row that another transaction has committed since is not seen, and a record that meets it ends the import
-    /// with [`Error::Serialization`], which a new transaction does not meet again.
+    /// with [`Error::Serialization`], or on MariaDB since 11.6 with `TransactionLost`, which a new transaction does not meet
+    /// again.
+    ///
+    /// The rows of a chunk are locked in the order of the primary key and created in the order of their keys, whatever the order of
+    /// the records. So transactions with the same records, as many as fit into a chunk, wait for each other and do not deadlock,
+    /// as those can that upsert them one by one.
     ///
     /// # Errors
     ///

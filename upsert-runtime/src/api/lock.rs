@@ -8,6 +8,7 @@ use crate::contract::{close, usable_key};
 use crate::error::Error;
 use crate::in_transaction::InTransaction;
 use crate::locking::{Locking, Mode, Wait};
+use crate::record::MOST_KEYS;
 use crate::schema::{KeyPath, RowKey};
 use crate::value::KeyParts;
 
@@ -102,8 +103,9 @@ impl<M: LockedUpsert> Lock<M> {
     {
         let locking = self.locking;
         let target = target::<T::Database, M>(locking);
-        let keys = keys.filter_map(|key| usable_key::<M>(path, key));
-        let keys = keys.collect();
+        // One more than there may be is enough to tell that there are too many, and blank ones count: the iterator may have no end.
+        let keys = keys.take(MOST_KEYS + 1);
+        let keys = keys.map(|key| usable_key::<M>(path, key)).collect();
         let answer = <T::Database as Backend>::Calls::lock_many(tx.lend(), target, path, keys);
         Typed::new(answer, move |(tx, rows)| LockedRows::new(tx, rows, locking))
     }

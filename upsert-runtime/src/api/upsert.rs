@@ -138,6 +138,11 @@ impl<'f, M: Contract> Upsert<'f, M> {
     /// Runs in the caller's transaction, which may be one of [`begin`](crate::begin) or sqlx's own. The row stays locked until
     /// that transaction ends.
     ///
+    /// **Several records in one transaction can deadlock**: another transaction that takes the same ones in another order has
+    /// what this one wants next. One of the two gets [`Error::Deadlock`], on MySQL [`Error::TransactionLost`], and is to begin
+    /// anew. [`Import::run_in`](crate::Import::run_in) takes many records and orders its locks; the
+    /// [guide](crate::guide::deadlocks) has other ways.
+    ///
     /// It runs in a savepoint: after an error the transaction is as before the call and can go on, unless the error is
     /// [`Error::TransactionLost`]. The transaction is never begun again; an error that [is retryable](Error::is_retryable) asks
     /// the caller to do so. Above READ COMMITTED a lost race can be such an error. That is MySQL's default, where a look-up

@@ -39,6 +39,10 @@ pub struct Capabilities {
     /// Gives a row where the transaction reads from a snapshot of its beginning, locking reads included.
     pub snapshot: Option<&'static str>,
 
+    /// Whether the count of rows that an UPDATE gives is that of the rows that it found, even if it changed nothing in them. Else
+    /// it says nothing.
+    pub counts_updates: bool,
+
     /// What makes the planner reach a thousand rows by their keys, for the rest of the transaction.
     pub plan_by_keys: Option<&'static str>,
 

@@ -37,7 +37,7 @@ pub enum Cause {
     NotUnderstood,
     /// The server does not have the statement that was sent to it just before.
     StatementLost,
-    /// The tables are not as they were when the statement was prepared.
+    /// The tables are not as they were when the statement was prepared, or the server has forgotten it.
     StatementOutdated,
     /// There is no hash function for the type of a key.
     Incomparable,

@@ -41,8 +41,11 @@ impl Dialect for MySql {
         begin_if_none: None,
         // Outside a transaction SAVEPOINT is accepted and does nothing; the RELEASE is what fails then.
         set_savepoint: "SAVEPOINT upsert; RELEASE SAVEPOINT upsert; SAVEPOINT upsert",
-        // A locking read sees what is committed, at every level.
+        // A locking read sees what is committed, at every level, or is refused (1020, innodb_snapshot_isolation).
         snapshot: None,
+        // Of an UPDATE it is that of the rows found with CLIENT_FOUND_ROWS alone, which is the client's to say: sqlx does, and may
+        // be told otherwise. No trigger can keep a row from being written without an error.
+        counts_updates: false,
         plan_by_keys: None,
         survives_drop: false,
         limits_begin: false,
@@ -189,6 +192,9 @@ impl Classify for MySql {
             4031 => Cause::EndedWhileIdle,
             // a node of a cluster that has no quorum
             1047 => Cause::NotReady,
+            // The statement is to be prepared again, as the server could not do by itself; a proxy or the server does not have it
+            // any more.
+            1615 | 1243 => Cause::StatementOutdated,
             // error during COMMIT
             1180 => Cause::CommitUnknown,
             // MySQL has no SET STATEMENT
@@ -223,11 +229,11 @@ impl Classify for MySql {
 
     fn is_safe_to_show(error: &dyn DatabaseError) -> bool {
         // Access; too many connections; database, table, column unknown, syntax; table full, disk full; read-only; safe updates;
-        // ended, killed.
+        // ended, killed; a prepared statement that is gone.
         const SURROUNDINGS: &[u16] = &[
             1044, 1045, 1142, 1143, 1227, 1698, 1040, 1203, 1226, 1049, 1054, 1064, 1146, 1114,
-            1021, 1041, 1290, 1792, 1836, 1175, 1047, 1053, 1180, 1205, 1213, 1317, 1927, 1969,
-            3024,
+            1021, 1041, 1290, 1792, 1836, 1175, 1047, 1053, 1180, 1205, 1213, 1243, 1317, 1615,
+            1927, 1969, 3024,
         ];
         // NULL refused, no default, too long, out of range, collations that do not mix, CHECK, foreign key, CHECK OPTION.
         const COLUMNS: &[u16] = &[

@@ -41,6 +41,7 @@ impl Dialect for Postgres {
         check: Some("SAVEPOINT upsert_commit"),
         begin_if_none: None,
         set_savepoint: "SAVEPOINT upsert",
+        counts_updates: true,
         snapshot: Some(
             "SELECT 1 WHERE current_setting('transaction_isolation') IN ('repeatable read', 'serializable')",
         ),

@@ -42,6 +42,7 @@ impl Dialect for Sqlite {
         set_savepoint: "SAVEPOINT upsert",
         // A stale snapshot is an error of the first write.
         snapshot: None,
+        counts_updates: true,
         plan_by_keys: None,
         survives_drop: true,
         limits_begin: true,

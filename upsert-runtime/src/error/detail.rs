@@ -58,7 +58,10 @@ pub(super) fn connecting_detail(source: &sqlx::Error) -> String {
     match source {
         sqlx::Error::Io(error) => error.to_string(),
         sqlx::Error::Database(error) => error.message().to_owned(),
-        sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => source.to_string(),
+        sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_) => source.to_string(),
         _ => "the connection could not be made".to_owned(),
     }
 }

@@ -69,7 +69,7 @@ impl Display for Operation {
             Self::Connect => f.write_str("getting a connection"),
             Self::Begin => f.write_str("beginning a transaction"),
             Self::WriteLock => f.write_str("taking the write lock"),
-            Self::Savepoint => f.write_str("setting a savepoint"),
+            Self::Savepoint => f.write_str("savepoint"),
             Self::LookUp { lookup } => write!(f, "look-up by `{lookup}`"),
             Self::CheckColumns => f.write_str("checking the columns"),
             Self::LookUpMany => f.write_str("look-up of many"),

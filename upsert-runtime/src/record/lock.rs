@@ -9,7 +9,7 @@ use crate::transaction::{self, TransactionRef, UnitOfWork, check_support};
 use crate::value::{KeyParts, New, Row};
 
 /// The most keys of one call: what a statement of all three databases can hold, with time to spare.
-const MOST_KEYS: usize = 500;
+pub(crate) const MOST_KEYS: usize = 500;
 
 /// The transaction is given back beside what was locked, which is to borrow it.
 type WithTransaction<'t, DB, T> = Result<(TransactionRef<'t, DB>, T), Error>;
@@ -41,12 +41,12 @@ pub(crate) async fn lock_new<DB: Supported>(
     Ok((tx, found))
 }
 
-/// Locks the rows that have these keys.
+/// Locks the rows that have these keys; a blank one is none.
 pub(crate) async fn lock_many<DB: Supported>(
     mut tx: TransactionRef<'_, DB>,
     Target { mapping, locking }: Target<DB>,
     path: KeyPath,
-    keys: Vec<KeyParts>,
+    keys: Vec<Option<KeyParts>>,
 ) -> WithTransaction<'_, DB, Vec<Row>> {
     check_support::<DB>(locking, mapping.model.name)?;
     if keys.len() > MOST_KEYS {
@@ -56,6 +56,7 @@ pub(crate) async fn lock_many<DB: Supported>(
             database: "this crate",
         });
     }
+    let keys: Vec<_> = keys.into_iter().flatten().collect();
     if keys.is_empty() {
         return Ok((tx, Vec::new()));
     }

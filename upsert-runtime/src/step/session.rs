@@ -50,6 +50,19 @@ impl<'c, DB: Supported> Session<'c, DB> {
         DB::Driver::execute(self.connection, text, arguments, keep_prepared).await
     }
 
+    /// Sends an UPDATE of so many rows.
+    pub(crate) async fn write_updates(
+        &mut self,
+        statement: Statement<DB>,
+        rows: usize,
+    ) -> sqlx::Result<()> {
+        if DB::Driver::CAPABILITIES.counts_updates {
+            self.write(statement, rows).await
+        } else {
+            self.execute(statement).await.map(drop)
+        }
+    }
+
     /// Sends a statement that writes so many rows. A trigger or rule can keep a row from being written without an error.
     pub(crate) async fn write(
         &mut self,

@@ -20,6 +20,7 @@ struct Savepoint {
     set: &'static str,
     release: &'static str,
     roll_back: &'static str,
+    is_part: bool,
 }
 
 impl Savepoint {
@@ -29,6 +30,7 @@ impl Savepoint {
             set: DB::Driver::CAPABILITIES.set_savepoint,
             release: "RELEASE SAVEPOINT upsert",
             roll_back: "ROLLBACK TO SAVEPOINT upsert",
+            is_part: false,
         }
     }
 
@@ -37,7 +39,35 @@ impl Savepoint {
         set: "SAVEPOINT upsert_part",
         release: "RELEASE SAVEPOINT upsert_part",
         roll_back: "ROLLBACK TO SAVEPOINT upsert_part",
+        is_part: true,
     };
+
+    /// There is no return to it, and so the transaction it was in is gone: by the error of the work, unless the connection was lost
+    /// only afterwards.
+    fn lost<DB: Supported>(&self, at: Step, error: Error, of_return: sqlx::Error) -> Error {
+        let ended_all = matches!(
+            error,
+            Error::TransactionLost { .. } | Error::Deadlock { .. } | Error::Serialization { .. }
+        );
+        let is_afterwards = matches!(
+            cause::<DB>(&of_return),
+            Cause::ConnectionLost | Cause::EndedWhileIdle | Cause::Deadlock
+        );
+        if is_afterwards && !ended_all {
+            return Error::TransactionLost {
+                at,
+                source: Some(of_return),
+            };
+        }
+        // A part is of a transaction of ours, which is told by what ended it, or of a call, which comes here once more.
+        if ended_all && self.is_part {
+            return error;
+        }
+        Error::TransactionLost {
+            at: error.step().unwrap_or(at),
+            source: error.into_source(),
+        }
+    }
 }
 
 /// Does `work` in the caller's transaction, until it is done or its error is final.
@@ -150,7 +180,7 @@ async fn until_done<DB: Supported, W: UnitOfWork<DB>>(
             }
             Err(error) => {
                 if let Err(source) = session.run(savepoint.roll_back).await {
-                    return Err(lost::<DB>(at, error, source));
+                    return Err(savepoint.lost::<DB>(at, error, source));
                 }
                 if statements.again::<DB>(&error) {
                     if is_outdated::<DB>(&error) {
@@ -172,24 +202,6 @@ async fn until_done<DB: Supported, W: UnitOfWork<DB>>(
             }
         }
     }
-}
-
-/// The savepoint is gone, and so is the transaction it was in: by the error of the work, unless the connection was lost only
-/// afterwards.
-fn lost<DB: Supported>(at: Step, error: Error, of_return: sqlx::Error) -> Error {
-    let is_afterwards = matches!(
-        cause::<DB>(&of_return),
-        Cause::ConnectionLost | Cause::EndedWhileIdle | Cause::Deadlock
-    ) && !matches!(
-        error,
-        Error::TransactionLost { .. } | Error::Deadlock { .. } | Error::Serialization { .. }
-    );
-    let source = if is_afterwards {
-        Some(of_return)
-    } else {
-        error.into_source()
-    };
-    Error::TransactionLost { at, source }
 }
 
 /// Does the work once. Where the write lock is the database's only lock, a transaction that has only read so far takes it

@@ -60,7 +60,8 @@ impl LostStatements {
     }
 }
 
-/// Whether the connection has prepared a statement before a column got another type: then so it has others.
+/// Whether the connection has a statement that the server will not carry out as it was prepared, before a column got another type
+/// for example: then so it may have others.
 ///
 /// Only then are they to be forgotten: with them sqlx forgets the types that it has asked for, and the next statement is lost.
 pub(crate) fn is_outdated<DB: Supported>(error: &Error) -> bool {

@@ -4,6 +4,7 @@ use upsert_runtime::{Error, LockedUpsert};
 use upsert_tests::Target;
 
 use super::super::models::{TAXONOMY, Taxonomy, numbered, upsert, with_rows};
+use super::super::races::in_snapshots_that_go_stale;
 use crate::{Db, Sqlx};
 
 tests![
@@ -72,7 +73,8 @@ async fn an_error_in_a_transaction_of_the_callers(db: Db) {
 async fn a_winner_that_the_transaction_does_not_see(db: Db) {
     with_rows(&db, (0..3).map(numbered)).await;
     let records = || (0..6).map(numbered);
-    let mut tx = db.pool.begin().await.expect("a transaction");
+    let pool = in_snapshots_that_go_stale(&db).await;
+    let mut tx = pool.begin().await.expect("a transaction");
     if Sqlx::TARGET == "postgres" {
         sqlx::raw_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             .execute(&mut *tx)
@@ -93,6 +95,7 @@ async fn a_winner_that_the_transaction_does_not_see(db: Db) {
     assert!(matches!(**source, Error::Serialization { .. }), "{source}");
     assert!(error.is_retryable());
     tx.rollback().await.expect("a rollback");
+    pool.close().await;
     let mut tx = db.pool.begin().await.expect("a transaction");
     let import = Taxonomy::import(records()).run_in(&mut tx).await;
     let report = import.expect("an import");

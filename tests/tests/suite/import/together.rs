@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use tokio::task::JoinHandle;
-use upsert_runtime::{Error, LockedUpsert, Report, Wait};
+use upsert_runtime::{Error, LockedUpsert, Report, Retry, Wait};
 
-use super::super::models::{NewTaxonomy, TAXONOMY, Taxonomy, record, with_rows};
+use super::super::models::{NewTaxonomy, TAXONOMY, Taxonomy, numbered, record, with_rows};
+use super::super::races::until_one_waits;
 use crate::Db;
 
 tests![
@@ -13,6 +14,7 @@ tests![
     the_same_keys_in_opposite_orders_atomically,
     atomic_imports_that_each_find_half_of_their_rows_unchanged,
     in_one_transaction_every_row_is_locked_that_decided on ["postgres", "mysql"],
+    a_deadlock_says_where_it_came on ["mysql"],
 ];
 
 const KEYS: u32 = 3_000;
@@ -129,5 +131,50 @@ async fn in_one_transaction_every_row_is_locked_that_decided(db: Db) {
             is_locked,
             "{slug}"
         );
+    }
+}
+
+/// The server ends the transaction that has written less: the import.
+async fn a_deadlock_says_where_it_came(db: Db) {
+    let rows = with_rows(&db, (0..10).map(numbered)).await;
+    for is_ours in [true, false] {
+        let mut other = upsert_runtime::begin(&db.pool).await.expect("begun");
+        sqlx::query("UPDATE taxonomy SET uses = uses + 1 WHERE id > ?")
+            .bind(rows[1].id)
+            .execute(&mut *other)
+            .await
+            .expect("an update");
+        let pool = db.pool.clone();
+        let import = tokio::spawn(async move {
+            let records = [0, 5].map(|n| numbered(n).named("new"));
+            let import = Taxonomy::import(records)
+                .chunk_size(1)
+                .retry(Retry::never())
+                .atomic(is_ours);
+            if is_ours {
+                return import.run(&pool).await;
+            }
+            let mut tx = upsert_runtime::begin(&pool).await.expect("begun");
+            import.run_in(&mut tx).await
+        });
+        until_one_waits(&db).await;
+        sqlx::query("UPDATE taxonomy SET uses = uses + 1 WHERE id = ?")
+            .bind(rows[0].id)
+            .execute(&mut *other)
+            .await
+            .expect("the other one is ended");
+        let error = import.await.expect("no panic").unwrap_err();
+        let Error::Stopped { source, .. } = &error else {
+            panic!("{error}");
+        };
+        let is_told = match &**source {
+            Error::Deadlock { .. } => is_ours,
+            Error::TransactionLost { .. } => !is_ours,
+            _ => false,
+        };
+        let text = source.to_string();
+        assert!(is_told, "{text}");
+        assert!(text.starts_with("`Taxonomy`: locking rows: "), "{text}");
+        other.rollback().await.expect("a rollback");
     }
 }

@@ -245,7 +245,11 @@ impl<DB: Supported> Session<'_, DB> {
     ) -> Result<(), Error> {
         let failed = self.failed(operation);
         let statement = statement.map_err(failed)?;
-        self.write(statement, rows).await.map_err(failed)
+        match operation {
+            Operation::Update | Operation::Park => self.write_updates(statement, rows).await,
+            _ => self.write(statement, rows).await,
+        }
+        .map_err(failed)
     }
 }
 
