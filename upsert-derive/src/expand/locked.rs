@@ -8,7 +8,7 @@ use crate::sql::{Dialect, Sql};
 
 /// ```text
 /// /// A `Taxonomy` whose row is locked …
-/// pub struct LockedTaxonomy<'t, DB: Backend>(LockedRow<'t, Taxonomy, DB>);
+/// pub struct LockedTaxonomy<'t, __DB: Backend>(LockedRow<'t, Taxonomy, __DB>);
 /// ```
 pub(super) fn locked(model: &Model) -> TokenStream {
     let (vis, krate, ident) = (&model.vis, &model.krate, &model.ident);
@@ -23,7 +23,7 @@ pub(super) fn locked(model: &Model) -> TokenStream {
         #[doc = #doc]
         #[must_use = "the row stays locked until the transaction ends, used or not"]
         #[derive(::core::fmt::Debug)]
-        #vis struct #locked<'t, DB: #krate::Backend>(#krate::__private::LockedRow<'t, #ident, DB>);
+        #vis struct #locked<'t, __DB: #krate::Backend>(#krate::__private::LockedRow<'t, #ident, __DB>);
     }
 }
 

@@ -35,6 +35,23 @@ pub mod models {
         updated_at: i64,
     }
 
+    /// Models named like generics of ours.
+    #[derive(LockedUpsert)]
+    #[lookup(slug)]
+    pub struct DB {
+        /// The id.
+        pub id: i64,
+        /// A key.
+        pub slug: ::std::string::String,
+    }
+
+    #[derive(LockedUpsert)]
+    #[lookup(e)]
+    struct T {
+        id: i64,
+        e: i64,
+    }
+
     #[derive(LockedUpsert)]
     #[lookup(id)]
     struct Private {
