@@ -6,6 +6,7 @@ pub(crate) mod capabilities;
 pub(crate) mod classify;
 pub(crate) mod codec;
 pub(crate) mod dialect;
+pub(crate) mod made_up;
 #[cfg(feature = "mysql")]
 mod mysql;
 #[cfg(feature = "postgres")]
@@ -18,6 +19,7 @@ pub(crate) use self::capabilities::Capabilities;
 pub(crate) use self::classify::{Cause, Classify, cause, is_out_of_reach};
 pub(crate) use self::codec::{Codec, FieldCodec};
 pub(crate) use self::dialect::Dialect;
+pub(crate) use self::made_up::{Literal, MadeUp};
 pub(crate) use self::wire::Wire;
 
 /// A database that the algorithms of this crate know.

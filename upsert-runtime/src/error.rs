@@ -43,7 +43,10 @@ pub enum Error {
     },
 
     /// Another row holds a unique key that the record needs, or meets it by an exclusion constraint. Nothing was written.
-    #[error("{at}: another row holds a unique key{}{}", Named(constraint.as_deref()), Deferred(*at))]
+    ///
+    /// In an import two rows may exchange their keys. While they do, a passing value stands in a key column; where its type or a
+    /// constraint lets none in, the operation is [`Operation::Park`], and `constraint` is the name of the column's field.
+    #[error("{at}: {}", conflict(*at, constraint.as_deref()))]
     Conflict {
         /// What was being done.
         at: Step,
@@ -476,6 +479,17 @@ impl Error {
             | Self::Unsupported { .. } => None,
         }
     }
+}
+
+/// What is in the way of a key.
+fn conflict(at: Step, name: Option<&str>) -> String {
+    let name = Named(name);
+    if at.operation == Operation::Park {
+        return format!(
+            "no passing value could be put in the key column because of its type or a constraint{name}"
+        );
+    }
+    format!("another row holds a unique key{name}{}", Deferred(at))
 }
 
 // Not derived: the driver's `Debug` shows values.

@@ -86,7 +86,8 @@ impl<DB: Supported> Mapping<DB> {
         self.bind(column, part, to)
     }
 
-    fn bind(
+    /// Binds a value of a column, or NULL.
+    pub(crate) fn bind(
         self,
         column: usize,
         value: Option<&Value>,
@@ -96,27 +97,19 @@ impl<DB: Supported> Mapping<DB> {
         bound.map_err(sqlx::Error::Encode)
     }
 
-    /// Binds the ids of rows as one array.
-    pub(crate) fn bind_ids(self, rows: &[&Row], to: &mut DB::Arguments) -> sqlx::Result<()> {
-        let id = self.model.id;
-        let ids = rows.iter().map(|row| Some((self.fields.in_row)(row, id)));
-        self.bind_array(id, &ids.collect::<Vec<_>>(), to)
+    /// The ids of rows.
+    pub(crate) fn ids<'r>(self, rows: &[&'r Row]) -> Vec<Option<&'r Value>> {
+        let id = |row: &&'r Row| Some((self.fields.in_row)(row, self.model.id));
+        rows.iter().map(id).collect()
     }
 
-    /// Binds a column of creating data of many as one array.
-    pub(crate) fn bind_news(
-        self,
-        records: &[&New],
-        column: usize,
-        to: &mut DB::Arguments,
-    ) -> sqlx::Result<()> {
-        let values = records
-            .iter()
-            .map(|new| Some((self.fields.in_new)(new, column)));
-        self.bind_array(column, &values.collect::<Vec<_>>(), to)
+    /// The values of a column of creating data of many.
+    pub(crate) fn news<'n>(self, records: &[&'n New], column: usize) -> Vec<Option<&'n Value>> {
+        let value = |new: &&'n New| Some((self.fields.in_new)(new, column));
+        records.iter().map(value).collect()
     }
 
-    /// Binds a column that many set as one array, with NULL for those that keep its value.
+    /// Binds values of a column as one array, with NULL for those that are missing.
     pub(crate) fn bind_array(
         self,
         column: usize,
@@ -135,6 +128,11 @@ impl<DB: Supported> Mapping<DB> {
     /// Why a column of this SQL type cannot be read as its field.
     pub(crate) fn misfit(self, column: usize, sql: &DB::TypeInfo) -> Option<Mismatch> {
         self.codecs[column].misfit(sql)
+    }
+
+    /// How a statement names the type of arrays of a column's field; `None` where only the driver knows.
+    pub(crate) fn array_type(self, column: usize) -> Option<String> {
+        self.codecs[column].array_type()
     }
 
     /// Whether the column's field is an `Option`, so that the column may be NULL.

@@ -148,6 +148,19 @@ pub struct Sql {
     pub write_lock: Option<&'static str>,
 }
 
+impl Sql {
+    /// A name of ours in a statement: `upsert_…`, with more underscores where the table or a column is called so.
+    pub(crate) fn own(&self, name: &str) -> String {
+        let mut prefix = "upsert_".to_owned();
+        // Names without quotes may be compared without case.
+        let theirs = self.names.join(" ").to_lowercase() + &self.from.to_lowercase();
+        while theirs.contains(&prefix) {
+            prefix.push('_');
+        }
+        prefix + name
+    }
+}
+
 /// What only the model's own code can do with its values. It knows no database.
 ///
 /// A column is named by its place; where there is no such column, the value is `()`, which no column can be bound as.

@@ -4,15 +4,17 @@ mod beside;
 mod borrowed;
 mod collations;
 mod columns;
-mod equality;
 mod crowded;
 mod deferred;
+mod equality;
 mod failures;
 mod large;
 mod lost;
 mod missing;
+mod only_changes;
 mod options;
 mod oracle;
+mod parking;
 mod property;
 mod statements;
 mod things;
@@ -20,6 +22,7 @@ mod together;
 mod tree;
 mod types;
 mod unreadable;
+mod users_types;
 
 pub(super) fn add(suite: &mut upsert_tests::Suite<crate::Sqlx>) {
     beside::add(suite);
@@ -33,11 +36,14 @@ pub(super) fn add(suite: &mut upsert_tests::Suite<crate::Sqlx>) {
     large::add(suite);
     lost::add(suite);
     missing::add(suite);
+    only_changes::add(suite);
     options::add(suite);
+    parking::add(suite);
     property::add(suite);
     statements::add(suite);
     together::add(suite);
     tree::add(suite);
     types::add(suite);
     unreadable::add(suite);
+    users_types::add(suite);
 }

@@ -10,7 +10,8 @@ tests![
     reserved_words_and_renamed_columns,
     a_schema,
     keys_of_other_types,
-    names_with_quotes
+    names_with_quotes,
+    names_that_are_ours
 ];
 
 #[derive(Debug, Clone, PartialEq, LockedUpsert)]
@@ -272,4 +273,54 @@ async fn names_with_quotes(db: Db) {
     };
     assert_eq!(run("a").await, Outcome::Created);
     assert_eq!(run("a").await, Outcome::Unchanged { matched_by: "slug" });
+}
+
+/// What statements of ours call rows and columns.
+#[derive(Debug, Clone, PartialEq, LockedUpsert)]
+#[upsert(table = "upsert_new")]
+#[lookup(upsert_id, (upsert_c0, upsert_n))]
+struct Ours {
+    #[upsert(id)]
+    upsert_found: i64,
+    upsert_id: String,
+    upsert_c0: String,
+    upsert_n: i64,
+    #[sqlx(rename = "UPSERT__C3")]
+    upsert_c3: i64,
+}
+
+async fn names_that_are_ours(db: Db) {
+    // The model does not know all of them.
+    db.run(
+        "CREATE TABLE upsert_new (upsert_found {id}, upsert_id {text} NOT NULL UNIQUE, upsert_c0 {text} NOT NULL, \
+         upsert_n bigint NOT NULL, \"UPSERT__C3\" bigint NOT NULL, upsert_values bigint, upsert___id bigint, upsert___c2 bigint, \
+         UNIQUE (upsert_c0, upsert_n))"
+            .replace('"', if Sqlx::TARGET == "mysql" { "`" } else { "\"" })
+            .as_str(),
+    )
+    .await;
+    let ours = |id: i64, key: i64, n: i64| NewOurs {
+        upsert_id: format!("i{id}"),
+        upsert_c0: format!("c{key}"),
+        upsert_n: key,
+        upsert_c3: n,
+    };
+    let import = async |records: Vec<NewOurs>| {
+        let report = Ours::import(records).changes(true).run(&db.pool).await;
+        let report = report.unwrap_or_else(|error| panic!("{error}"));
+        assert!(report.failed.is_empty(), "{report} {:?}", report.failed);
+        (report.created, report.updated, report.unchanged)
+    };
+    assert_eq!(
+        import(vec![ours(0, 0, 0), ours(1, 1, 0), ours(2, 2, 0)]).await,
+        (3, 0, 0)
+    );
+    // Two exchange a key, one changes, one is new.
+    let records = vec![ours(0, 1, 0), ours(1, 0, 0), ours(2, 2, 1), ours(3, 3, 0)];
+    assert_eq!(import(records).await, (1, 3, 0));
+    let done = Ours::upsert(ours(3, 3, 4))
+        .run(&db.pool)
+        .await
+        .expect("an upsert");
+    assert_eq!(done.row.upsert_c3, 4);
 }

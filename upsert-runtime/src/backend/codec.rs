@@ -50,9 +50,9 @@ pub trait Codec<DB: Database> {
         Err("this database has no arrays".into())
     }
 
-    /// Binds an array of flags, where there are arrays.
-    fn bind_flags(_: Vec<bool>, _: &mut DB::Arguments) -> BindResult {
-        Err("this database has no arrays".into())
+    /// How a statement names the type of arrays of this type; `None` where only the driver knows.
+    fn array_type(_element: &DB::TypeInfo) -> Option<String> {
+        None
     }
 
     /// Binds an array of texts, where there are arrays.
@@ -83,6 +83,9 @@ pub trait Codec<DB: Database> {
 pub trait FieldCodec<DB: Database>: Debug + Sync {
     /// What the database calls the type.
     fn type_name(&self) -> String;
+
+    /// How a statement names the type of arrays of it; `None` where only the driver knows.
+    fn array_type(&self) -> Option<String>;
 
     /// Whether the field is an `Option`, so that its column may be NULL.
     fn is_optional(&self) -> bool;
@@ -137,6 +140,10 @@ impl<DB: Supported, T: Column<DB>> FieldCodec<DB> for Of<T> {
     fn type_name(&self) -> String {
         // sqlx calls this type by a name that only people understand.
         T::type_info().name().replace("\"CHAR\"", "\"char\"")
+    }
+
+    fn array_type(&self) -> Option<String> {
+        DB::Driver::array_type(&T::type_info())
     }
 
     fn is_optional(&self) -> bool {

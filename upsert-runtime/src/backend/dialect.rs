@@ -3,7 +3,7 @@
 use sqlx::error::DatabaseError;
 use sqlx::{SqlSafeStr, SqlStr};
 
-use super::Capabilities;
+use super::{Capabilities, Literal, MadeUp};
 use crate::locking::{Locking, Wait};
 use crate::schema::{Model, Sql};
 
@@ -96,13 +96,25 @@ pub trait Dialect {
     /// statement, and 1 where a row is deleted with the row that it refers to.
     fn self_references(from: &str) -> String;
 
-    /// A value of this type that is no other row's, for a row that gives its key away and gets another one in the same
-    /// transaction; `None` where the type has none. `id` is an expression.
-    fn parked(type_name: &str, id: &str) -> Option<String>;
+    /// Selects what must be known of a column to put a passing value into it: its type, 1 where it may be NULL, and 1 where it
+    /// refers to another table. No row where the catalog does not know it.
+    fn key_column(from: &str, column: &str) -> String;
 
-    /// The column as one of the two answers of a CASE whose other one is a value of this type.
-    fn kept(_type_name: &str, column: &str) -> String {
-        column.to_owned()
+    /// Selects a row if a column must not be NULL for a moment: something refers to it, or an index lets NULL in once.
+    fn keeps_null_out(from: &str, column: &str) -> String;
+
+    /// What values can be made up of a column's type, as the catalog spells it; `None` for a type that has few values, or whose
+    /// values are of its own making. Where the column's type does not tell, that of its field does.
+    fn made_up(declared: &str, field: &str) -> Option<MadeUp>;
+
+    /// A made-up value of a column's type, as an expression.
+    fn literal(value: &Literal, _declared: &str) -> String {
+        match value {
+            Literal::Null => "NULL".to_owned(),
+            Literal::Number(number) => number.clone(),
+            Literal::Text(text) => format!("'{text}'"),
+            Literal::Bytes(hex) => format!("x'{hex}'"),
+        }
     }
 
     /// How values become rows. `typed` is a SELECT of no rows whose columns have the types that the values are to have.
@@ -114,25 +126,32 @@ pub trait Dialect {
         }
     }
 
-    /// Updates each row whose id is the `upsert_id` of one of these rows.
-    fn update_many(sql: &Sql, id: &str, names: &str, rows: &str, set: &str) -> String {
+    /// Updates each row of the table that is joined to one of these rows, which have this name and these columns.
+    fn update_many(
+        sql: &Sql,
+        (name, columns): (&str, &str),
+        rows: &str,
+        joined: &str,
+        set: &str,
+    ) -> String {
         let update = sql.update;
-        format!(
-            "WITH upsert_new ({names}) AS ({rows}) {update}{set} FROM upsert_new WHERE {id} = upsert_id"
-        )
+        format!("WITH {name} ({columns}) AS ({rows}) {update}{set} FROM {name} WHERE {joined}")
     }
 }
 
 /// The schema and the name of the table in a ` FROM` in backticks. Neither has a dot in it.
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
 pub(super) fn path(from: &str) -> (Option<String>, String) {
-    let unquoted = |name: &str| {
-        let name = name.strip_prefix('`').unwrap_or(name);
-        name.strip_suffix('`').unwrap_or(name).replace("``", "`")
-    };
     let path = from.trim_start_matches(" FROM ");
     match path.split_once('.') {
         Some((schema, table)) => (Some(unquoted(schema)), unquoted(table)),
         None => (None, unquoted(path)),
     }
+}
+
+/// A name without its backticks.
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+pub(super) fn unquoted(name: &str) -> String {
+    let name = name.strip_prefix('`').unwrap_or(name);
+    name.strip_suffix('`').unwrap_or(name).replace("``", "`")
 }

@@ -8,9 +8,11 @@ use sqlx::mysql::{MySqlArguments, MySqlConnection, MySqlDatabaseError, MySqlQuer
 use sqlx::{Arguments, AssertSqlSafe, Database, MySql, SqlSafeStr, SqlStr};
 
 use super::codec::{Bytes, Column, codec};
-use super::dialect::{RowList, path};
+use super::dialect::{RowList, path, unquoted};
 use super::wire::wire;
-use super::{Capabilities, Cause, Classify, Codec, Dialect, Driver, Supported, Wire, sealed};
+use super::{
+    Capabilities, Cause, Classify, Codec, Dialect, Driver, MadeUp, Supported, Wire, made_up, sealed,
+};
 use crate::locking::{Locking, Wait};
 use crate::schema::{Model, Sql};
 
@@ -128,9 +130,7 @@ impl Dialect for MySql {
 
     // Schema and table are said for both, so that the server opens no other table.
     fn self_references(from: &str) -> String {
-        let (schema, table) = path(from);
-        let schema = schema.map_or_else(|| "DATABASE()".to_owned(), |schema| literal(&schema));
-        let table = literal(&table);
+        let (schema, table, _) = in_catalog(from, "");
         format!(
             "SELECT GROUP_CONCAT(CONCAT('`', REPLACE(k.COLUMN_NAME, '`', '``'), '`') ORDER BY k.ORDINAL_POSITION), \
              GROUP_CONCAT(CONCAT('`', REPLACE(k.REFERENCED_COLUMN_NAME, '`', '``'), '`') ORDER BY k.ORDINAL_POSITION), \
@@ -144,18 +144,73 @@ impl Dialect for MySql {
         )
     }
 
-    fn parked(type_name: &str, id: &str) -> Option<String> {
-        match type_name {
-            "VARCHAR" | "TEXT" | "CHAR" => Some(format!("CONCAT('upsert parked ', {id})")),
-            // UUIDs are sixteen bytes.
-            "BINARY" | "VARBINARY" | "BLOB" => {
-                Some(format!("UNHEX(MD5(CONCAT('upsert parked ', {id})))"))
+    // A temporary table is in no catalog.
+    fn key_column(from: &str, column: &str) -> String {
+        let (schema, table, column) = in_catalog(from, column);
+        format!(
+            "SELECT c.COLUMN_TYPE, CASE c.IS_NULLABLE WHEN 'YES' THEN 1 ELSE 0 END, \
+             EXISTS (SELECT 1 FROM information_schema.KEY_COLUMN_USAGE k \
+             WHERE k.TABLE_SCHEMA = {schema} AND k.TABLE_NAME = {table} AND k.COLUMN_NAME = c.COLUMN_NAME \
+             AND k.REFERENCED_TABLE_NAME IS NOT NULL) FROM information_schema.COLUMNS c \
+             WHERE c.TABLE_SCHEMA = {schema} AND c.TABLE_NAME = {table} AND c.COLUMN_NAME = {column}"
+        )
+    }
+
+    fn keeps_null_out(from: &str, column: &str) -> String {
+        let (schema, table, column) = in_catalog(from, column);
+        format!(
+            "SELECT 1 FROM information_schema.KEY_COLUMN_USAGE WHERE REFERENCED_TABLE_SCHEMA = {schema} \
+             AND REFERENCED_TABLE_NAME = {table} AND REFERENCED_COLUMN_NAME = {column}"
+        )
+    }
+
+    fn made_up(declared: &str, _: &str) -> Option<MadeUp> {
+        let (name, numbers) = made_up::parsed(declared);
+        let is_signed = !name.contains("unsigned");
+        let name = name.split(' ').next().unwrap_or_default();
+        let most = made_up::length(&numbers);
+        Some(match name {
+            "varchar" | "char" | "tinytext" | "text" | "mediumtext" | "longtext" => {
+                MadeUp::Text { most }
             }
-            "INT UNSIGNED" => Some(format!("4294967295 - {id}")),
-            "BIGINT UNSIGNED" => Some(format!("18446744073709551615 - {id}")),
-            "TINYINT" | "SMALLINT" | "MEDIUMINT" | "INT" | "BIGINT" => Some(format!("-1 - {id}")),
-            _ => None,
-        }
+            "varbinary" | "binary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => {
+                MadeUp::Bytes { most }
+            }
+            "tinyint" => MadeUp::integer(8, is_signed),
+            "smallint" => MadeUp::integer(16, is_signed),
+            "mediumint" => MadeUp::integer(24, is_signed),
+            "int" => MadeUp::integer(32, is_signed),
+            "bigint" => MadeUp::integer(64, is_signed),
+            "decimal" | "float" | "double" => match numbers[..] {
+                [digits, scale] => MadeUp::decimal(digits, scale, is_signed),
+                _ => MadeUp::FLOAT,
+            },
+            "date" => MadeUp::Date {
+                first_year: 1000,
+                years: 9000,
+            },
+            "datetime" => MadeUp::Moment {
+                first_year: 1000,
+                years: 9000,
+                zone: "",
+            },
+            // It counts seconds of 32 bits.
+            "timestamp" => MadeUp::Moment {
+                first_year: 1971,
+                years: 66,
+                zone: "",
+            },
+            "time" => MadeUp::Time { zone: "" },
+            "year" => MadeUp::Number {
+                least: 1901,
+                most: 2155,
+                scale: 0,
+            },
+            "uuid" => MadeUp::Uuid,
+            "inet6" => MadeUp::Inet,
+            "inet4" => MadeUp::Inet4,
+            _ => return None,
+        })
     }
 
     // VALUES is spelled in two ways, MySQL's and MariaDB's, and would have the connection's collation.
@@ -168,9 +223,15 @@ impl Dialect for MySql {
     }
 
     // The list comes first, so that rows are reached by their primary key, and no others are locked.
-    fn update_many(sql: &Sql, id: &str, _: &str, rows: &str, set: &str) -> String {
+    fn update_many(
+        sql: &Sql,
+        (name, _): (&str, &str),
+        rows: &str,
+        joined: &str,
+        set: &str,
+    ) -> String {
         let table = sql.from.trim_start_matches(" FROM ");
-        format!("UPDATE ({rows}) upsert_new STRAIGHT_JOIN {table} ON {id} = upsert_id SET {set}")
+        format!("UPDATE ({rows}) {name} STRAIGHT_JOIN {table} ON {joined} SET {set}")
     }
 }
 
@@ -282,6 +343,13 @@ impl Wire<Self> for MySql {
     }
 
     wire!(MySql);
+}
+
+/// What the catalog calls a table's schema, the table and a column of it, as expressions.
+fn in_catalog(from: &str, column: &str) -> (String, String, String) {
+    let (schema, table) = path(from);
+    let schema = schema.map_or_else(|| "DATABASE()".to_owned(), |schema| literal(&schema));
+    (schema, literal(&table), literal(&unquoted(column)))
 }
 
 /// A text as a literal.

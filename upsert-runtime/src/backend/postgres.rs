@@ -8,11 +8,17 @@ use sqlx::postgres::types::Oid;
 use sqlx::postgres::{
     PgArgumentBuffer, PgArguments, PgConnection, PgDatabaseError, PgSeverity, PgTypeInfo,
 };
-use sqlx::{Arguments, AssertSqlSafe, Database, Encode, Postgres, Row, SqlSafeStr, SqlStr, Type};
+use sqlx::{
+    Arguments, AssertSqlSafe, Database, Encode, Postgres, Row, SqlSafeStr, SqlStr, Type,
+    TypeInfo as _,
+};
 
 use super::codec::{BindResult, Bytes, Column, codec, typed};
 use super::wire::wire;
-use super::{Capabilities, Cause, Classify, Codec, Dialect, Driver, Supported, Wire, sealed};
+use super::{
+    Capabilities, Cause, Classify, Codec, Dialect, Driver, Literal, MadeUp, Supported, Wire,
+    made_up, sealed,
+};
 use crate::locking::{Locking, Mode, Wait};
 use crate::schema::{Model, Sql};
 use crate::value::Value;
@@ -194,21 +200,83 @@ impl Dialect for Postgres {
         )
     }
 
-    fn parked(type_name: &str, id: &str) -> Option<String> {
-        match type_name {
-            "TEXT" | "VARCHAR" => Some(format!("'upsert parked ' || {id}::TEXT")),
-            "INT2" | "INT4" | "INT8" => Some(format!("-1 - {id}")),
-            "UUID" => Some("gen_random_uuid()".to_owned()),
-            "BYTEA" => Some(format!(
-                "decode(md5('upsert parked ' || {id}::TEXT), 'hex')"
-            )),
-            _ => None,
-        }
+    // A domain's values are those of the type below it, and of its length.
+    fn key_column(from: &str, column: &str) -> String {
+        let table = literal(from.trim_start_matches(" FROM "));
+        let column = literal(column);
+        format!(
+            "SELECT format_type(type, modifier), (NOT not_null)::INT4::INT8, \
+             EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND conrelid = {table}::regclass \
+             AND number = ANY(conkey))::INT4::INT8 FROM (\
+             WITH RECURSIVE types (number, type, modifier, not_null, depth) AS (\
+             SELECT attnum, atttypid, atttypmod, attnotnull, 0 FROM pg_attribute \
+             WHERE attrelid = {table}::regclass AND attname = (parse_ident({column}))[1] \
+             UNION ALL SELECT number, typbasetype, typtypmod, not_null OR typnotnull, depth + 1 \
+             FROM types JOIN pg_type ON pg_type.oid = type WHERE typtype = 'd') SELECT * FROM types) types \
+             ORDER BY depth DESC LIMIT 1"
+        )
     }
 
-    // The column may have another type of the kind: JSON and not JSONB.
-    fn kept(type_name: &str, column: &str) -> String {
-        format!("{column}::{type_name}")
+    // NULLS NOT DISTINCT, which PostgreSQL knows since version 15.
+    fn keeps_null_out(from: &str, column: &str) -> String {
+        let table = literal(from.trim_start_matches(" FROM "));
+        let column = literal(column);
+        format!(
+            "SELECT 1 FROM pg_attribute \
+             WHERE attrelid = {table}::regclass AND attname = (parse_ident({column}))[1] AND (\
+             EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND confrelid = attrelid AND attnum = ANY(confkey)) \
+             OR EXISTS (SELECT FROM pg_index WHERE indrelid = attrelid AND attnum = ANY(indkey) \
+             AND to_jsonb(pg_index) ->> 'indnullsnotdistinct' = 'true'))"
+        )
+    }
+
+    fn made_up(declared: &str, _: &str) -> Option<MadeUp> {
+        if let Some(element) = declared.strip_suffix("[]") {
+            return Some(MadeUp::Array(Box::new(Self::made_up(element, "")?)));
+        }
+        let (name, numbers) = made_up::parsed(declared);
+        // Where it is not in the search path, the schema stands before it.
+        let name = name.rsplit('.').next().unwrap_or_default();
+        Some(match name {
+            "text" | "citext" => MadeUp::Text { most: u64::MAX },
+            "character varying" | "character" | "bpchar" => MadeUp::Text {
+                most: made_up::length(&numbers),
+            },
+            "name" => MadeUp::Text { most: 63 },
+            "\"char\"" => MadeUp::Text { most: 1 },
+            "smallint" => MadeUp::integer(16, true),
+            "integer" => MadeUp::integer(32, true),
+            "bigint" => MadeUp::integer(64, true),
+            "oid" => MadeUp::integer(32, false),
+            "numeric" => match numbers[..] {
+                [digits, scale] => MadeUp::decimal(digits, scale, true),
+                _ => MadeUp::decimal(18, 0, true),
+            },
+            "real" | "double precision" => MadeUp::FLOAT,
+            "date" => MadeUp::Date {
+                first_year: 1000,
+                years: 9000,
+            },
+            "timestamp without time zone" | "timestamp with time zone" => MadeUp::Moment {
+                first_year: 1000,
+                years: 9000,
+                zone: "+00",
+            },
+            "time without time zone" | "time with time zone" => MadeUp::Time { zone: "+00" },
+            "uuid" => MadeUp::Uuid,
+            "inet" | "cidr" => MadeUp::Inet,
+            "bytea" => MadeUp::Bytes { most: u64::MAX },
+            "interval" => MadeUp::Interval,
+            _ => return None,
+        })
+    }
+
+    fn literal(value: &Literal, declared: &str) -> String {
+        match value {
+            Literal::Null => format!("NULL::{declared}"),
+            Literal::Number(text) | Literal::Text(text) => format!("'{text}'::{declared}"),
+            Literal::Bytes(hex) => format!("'\\x{hex}'::{declared}"),
+        }
     }
 }
 
@@ -329,8 +397,11 @@ impl Codec<Self> for Postgres {
         to.add(Array(array))
     }
 
-    fn bind_flags(flags: Vec<bool>, to: &mut PgArguments) -> BindResult {
-        to.add(flags)
+    // A name of a user's may be spelled without quotes and mean a name that has to have them: sqlx finds both.
+    fn array_type(element: &PgTypeInfo) -> Option<String> {
+        let is_named = element.oid().is_some() && element.name() != "?";
+        // sqlx calls this type by a name that only people understand.
+        is_named.then(|| element.name().replace("\"CHAR\"", "\"char\"") + "[]")
     }
 
     fn bind_texts(texts: Vec<String>, to: &mut PgArguments) -> BindResult {

@@ -9,9 +9,11 @@ use sqlx::sqlite::{SqliteArgumentsBuffer, SqliteConnection, SqliteTypeInfo};
 use sqlx::{AssertSqlSafe, Database, Row, Sqlite, Type, TypeInfo};
 
 use super::codec::{Bytes, Column, codec};
-use super::dialect::{RowList, path};
+use super::dialect::{RowList, path, unquoted};
 use super::wire::wire;
-use super::{Capabilities, Cause, Classify, Codec, Dialect, Driver, Supported, Wire, sealed};
+use super::{
+    Capabilities, Cause, Classify, Codec, Dialect, Driver, MadeUp, Supported, Wire, made_up, sealed,
+};
 use crate::locking::{Locking, Wait};
 use crate::schema::{Model, Sql};
 
@@ -93,10 +95,9 @@ impl Dialect for Sqlite {
     }
 
     fn self_references(from: &str) -> String {
-        let literal = |text: &str| format!("'{}'", text.replace('\'', "''"));
         let (schema, table) = path(from);
+        let within = within(schema.as_deref());
         let table = literal(&table);
-        let within = schema.map_or_else(String::new, |schema| format!(", {}", literal(&schema)));
         // Where the key names no columns it refers to the primary key.
         let key = format!("SELECT name FROM pragma_table_info({table}{within}) WHERE pk = seq + 1");
         format!(
@@ -107,14 +108,60 @@ impl Dialect for Sqlite {
         )
     }
 
-    fn parked(type_name: &str, id: &str) -> Option<String> {
-        match type_name {
-            "TEXT" => Some(format!("'upsert parked ' || {id}")),
-            "INTEGER" => Some(format!("-1 - {id}")),
-            // UUIDs are sixteen bytes.
-            "BLOB" => Some("randomblob(16)".to_owned()),
-            _ => None,
-        }
+    fn key_column(from: &str, column: &str) -> String {
+        let (schema, table) = path(from);
+        let within = within(schema.as_deref());
+        let (table, column) = (literal(&table), literal(&unquoted(column)));
+        format!(
+            "SELECT type, \"notnull\" = 0, \
+             EXISTS (SELECT 1 FROM pragma_foreign_key_list({table}{within}) WHERE lower(\"from\") = lower({column})) \
+             FROM pragma_table_info({table}{within}) WHERE lower(name) = lower({column})"
+        )
+    }
+
+    // Where a foreign key names no columns it refers to the primary key.
+    fn keeps_null_out(from: &str, column: &str) -> String {
+        let (schema, table) = path(from);
+        let within = within(schema.as_deref());
+        let schema = schema.map_or_else(String::new, |schema| {
+            format!("`{}`.", schema.replace('`', "``"))
+        });
+        let (table, column) = (literal(&table), literal(&unquoted(column)));
+        format!(
+            "SELECT 1 FROM {schema}sqlite_master AS tables, pragma_foreign_key_list(tables.name{within}) AS keys \
+             WHERE tables.type = 'table' AND lower(keys.\"table\") = lower({table}) \
+             AND lower(coalesce(keys.\"to\", {column})) = lower({column}) LIMIT 1"
+        )
+    }
+
+    // Most types are but words, and any value is let in. What a CHECK may look at is kept to: the kind, the length.
+    fn made_up(declared: &str, field: &str) -> Option<MadeUp> {
+        let (name, numbers) = made_up::parsed(declared);
+        let has = |words: &[&str]| words.iter().any(|&word| name.contains(word));
+        let most = made_up::length(&numbers);
+        Some(match &*name {
+            "" | "any" => return (!field.is_empty()).then(|| Self::made_up(field, ""))?,
+            "date" => MadeUp::Date {
+                first_year: 1000,
+                years: 9000,
+            },
+            "time" => MadeUp::Time { zone: "" },
+            "datetime" | "timestamp" => MadeUp::Moment {
+                first_year: 1000,
+                years: 9000,
+                zone: "",
+            },
+            _ if has(&["int"]) => MadeUp::integer(64, true),
+            _ if has(&["char", "clob", "text"]) => MadeUp::Text { most },
+            _ if has(&["blob", "binary"]) => MadeUp::Bytes { most },
+            _ if has(&["real", "floa", "doub"]) => MadeUp::FLOAT,
+            _ if has(&["dec", "num"]) => match numbers[..] {
+                [digits, scale] => MadeUp::decimal(digits, scale, true),
+                _ => MadeUp::FLOAT,
+            },
+            _ if has(&["bool", "null"]) => return None,
+            _ => MadeUp::Text { most },
+        })
     }
 
     // A list of VALUES alone would have no collation.
@@ -213,6 +260,16 @@ impl Wire<Self> for Sqlite {
     }
 
     wire!(Sqlite);
+}
+
+/// A text as a literal.
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// The schema as the last argument of a pragma's function.
+fn within(schema: Option<&str>) -> String {
+    schema.map_or_else(String::new, |schema| format!(", {}", literal(schema)))
 }
 
 /// Sends one statement without waiting for its answer.

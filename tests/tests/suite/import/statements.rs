@@ -59,14 +59,15 @@ async fn as_many_statements_for_a_few_rows_as_for_many(db: Db) {
     let many = mixed(&db, 200).await;
     assert_eq!(few, many);
     let expected: &[&str] = match Sqlx::TARGET {
-        // The first reading asks for collations, once, and finds; then find, lock, park what is exchanged, update the others and
-        // those, insert.
+        // The first reading asks for collations, once, and finds; then find, lock, ask for the type of what is to be parked, once,
+        // park what is exchanged, update the others and those, insert.
         "postgres" => &[
-            "SELECT", "SELECT", "SELECT", "SELECT", "UPDATE", "WITH", "WITH", "INSERT",
+            "SELECT", "SELECT", "SELECT", "SELECT", "SELECT", "WITH", "WITH", "WITH", "INSERT",
         ],
         // What the collation compares is asked for first.
         _ => &[
-            "SELECT", "SELECT", "SELECT", "SELECT", "UPDATE", "UPDATE", "UPDATE", "INSERT",
+            "SELECT", "SELECT", "SELECT", "SELECT", "SELECT", "UPDATE", "UPDATE", "UPDATE",
+            "INSERT",
         ],
     };
     assert_eq!(many, expected);

@@ -13,6 +13,7 @@ use crate::value::{New, Row};
 
 use super::candidates::Candidates;
 use super::cascade::SelfReference;
+use super::passing::KeyColumns;
 use super::read::{KeyReader, Keyed, NumberedRow};
 
 /// A record that is to be written.
@@ -61,6 +62,12 @@ pub(crate) struct Chunk<'i, DB: Supported> {
     pub(crate) references: &'i [SelfReference],
     /// Which rows give their keys away.
     pub(crate) candidates: Candidates<'i, DB>,
+    /// What is known of the columns that have had to be parked.
+    pub(crate) key_columns: &'i mut KeyColumns,
+    /// How many kinds of passing values were refused.
+    pub(crate) refused_ways: usize,
+    /// Whether the attempt ended because of such a refusal, and another kind is left.
+    pub(crate) parks_otherwise: bool,
     pub(crate) manner: Manner<'i>,
     /// How many times a refusal by a unique index may have been a lost race.
     pub(crate) patience: u32,
@@ -112,6 +119,7 @@ impl<DB: Supported> UnitOfWork<DB> for Chunk<'_, DB> {
 
     async fn once(&mut self, session: &mut Session<'_, DB>) -> Result<Attempt, Error> {
         self.culprit = None;
+        self.parks_otherwise = false;
         let Some(mut rows) = self.find(session).await? else {
             if self.sees_winner {
                 // What the transaction sees without a lock is older: it would be planned in vain.
@@ -142,7 +150,14 @@ impl<DB: Supported> UnitOfWork<DB> for Chunk<'_, DB> {
     }
 
     fn again(&mut self, error: &Error) -> bool {
-        let is_refusal = matches!(error, Error::Conflict { .. }) && self.patience > 0;
+        let (is_conflict, is_parking) = match error {
+            Error::Conflict { at, .. } => (true, at.operation == Operation::Park),
+            _ => (false, false),
+        };
+        if is_parking {
+            return self.parks_otherwise;
+        }
+        let is_refusal = is_conflict && self.patience > 0;
         self.patience -= u32::from(is_refusal);
         // In a transaction of the caller's, a row that was committed meanwhile may be seen by a locking read alone.
         let is_last = is_refusal && self.patience == 0;

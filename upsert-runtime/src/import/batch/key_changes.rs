@@ -1,6 +1,6 @@
 //! Updates of many rows, whose unique keys the database checks row by row.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::backend::Supported;
 use crate::error::{Error, Operation};
@@ -9,14 +9,14 @@ use crate::step::{Session, Statement};
 use crate::value::Row;
 
 use super::chunk::Chunk;
-use super::write::{RowUpdate, as_conflict};
+use super::write::RowUpdate;
 
 /// Which updates of a chunk must free a key for another one. Updates are named by their places.
 struct KeyChanges {
     /// For each update, those that must come before it.
     needs: Vec<Vec<usize>>,
-    /// For each key column that another row needs free, the updates that free it.
-    freed: HashMap<usize, Vec<usize>>,
+    /// The updates that free a key, and of which look-up.
+    freeing: Vec<(usize, usize)>,
 }
 
 impl<DB: Supported> Chunk<'_, DB> {
@@ -26,27 +26,39 @@ impl<DB: Supported> Chunk<'_, DB> {
         session: &mut Session<'_, DB>,
         updates: &[&RowUpdate],
     ) -> Result<(), Error> {
-        let KeyChanges { needs, freed } = self.key_changes(updates);
+        let KeyChanges { needs, freeing } = self.key_changes(updates);
         let Order { layers, parked } = Order::of(&needs);
-        for (column, mut freeing) in freed {
-            // What is parked is in the order of its places.
-            freeing.retain(|update| parked.binary_search(update).is_ok());
-            freeing.sort_unstable();
-            freeing.dedup();
-            let freeing: Vec<&RowUpdate> = freeing.iter().map(|&place| updates[place]).collect();
-            self.park(session, column, &freeing).await?;
-        }
-        let size = self.size(1 + self.mapping.model.updated.len());
+        // What is parked is in the order of its places.
+        let is_parked = |(update, _): &(usize, usize)| parked.binary_search(update).is_ok();
+        let to_park: Vec<(usize, usize)> = freeing.into_iter().filter(is_parked).collect();
+        self.park(session, updates, &to_park).await?;
         for layer in layers.into_iter().chain([parked]) {
-            let layer: Vec<&RowUpdate> = layer.iter().map(|&place| updates[place]).collect();
-            for updates in layer.chunks(size) {
+            let layer = layer.iter().map(|&place| updates[place]);
+            self.update_layer(session, layer).await?;
+        }
+        Ok(())
+    }
+
+    /// Updates rows that give no key to each other. A statement sets what its rows change, and nothing else: a trigger looks at
+    /// the columns that a statement names, and a `json` that is written is not what it was.
+    async fn update_layer<'u>(
+        &mut self,
+        session: &mut Session<'_, DB>,
+        layer: impl Iterator<Item = &'u RowUpdate>,
+    ) -> Result<(), Error> {
+        let mut by_columns: BTreeMap<&[usize], Vec<&RowUpdate>> = BTreeMap::new();
+        for update in layer {
+            by_columns.entry(&update.columns).or_default().push(update);
+        }
+        for (columns, updates) in by_columns {
+            let bound = [&[self.mapping.model.id], columns].concat();
+            for updates in updates.chunks(self.size(&bound)) {
                 if let [update] = updates {
                     self.culprit = Some(update.record);
                 }
-                let statement = Statement::update_rows(self.mapping, updates);
-                let operation = Operation::Update;
+                let statement = Statement::update_rows(self.mapping, updates, columns);
                 session
-                    .write_rows(statement, updates.len(), operation)
+                    .write_rows(statement, updates.len(), Operation::Update)
                     .await?;
             }
         }
@@ -60,61 +72,61 @@ impl<DB: Supported> Chunk<'_, DB> {
             .map(|(place, update)| (update.row_number, place))
             .collect();
         let mut needs = vec![Vec::new(); updates.len()];
-        let mut freed: HashMap<usize, Vec<usize>> = HashMap::new();
+        let mut freeing = Vec::new();
         for (needing, update) in updates.iter().enumerate() {
             let last = self.map.last_values(update.record, Some(update.row_number));
             for lookup in 0..self.map.keys.lookups() {
                 let key = self.map.keys.unique(lookup, &last);
                 let holder = self.map.holder(lookup, key);
                 if let Some(row) = holder.filter(|&row| row != update.row_number)
-                    && let Some(&freeing) = place.get(&row)
+                    && let Some(&holding) = place.get(&row)
                 {
-                    needs[needing].push(freeing);
-                    if let Some(column) = self.column_to_free(updates[freeing], lookup) {
-                        freed.entry(column).or_default().push(freeing);
-                    }
+                    needs[needing].push(holding);
+                    freeing.push((holding, lookup));
                 }
             }
         }
-        KeyChanges { needs, freed }
+        KeyChanges { needs, freeing }
     }
 
-    /// The column that gives the row's key of this look-up away.
-    fn column_to_free(&self, update: &RowUpdate, lookup: usize) -> Option<usize> {
+    /// The columns that give the row's key of this look-up away, the last one first: it names, and those before it often refer to
+    /// another table.
+    fn columns_to_free(&self, update: &RowUpdate, lookup: usize) -> Vec<usize> {
         let row = update.row_number;
         let last = self.map.last_values(update.record, Some(row));
         let differing = self.map.keys.differing(lookup, self.map.row(row), &last);
         // What is parked must be written in the end.
-        let columns: Vec<usize> = differing.filter(|&column| update.sets(column)).collect();
-        // The last one names; those before it often refer to another table.
-        let mut from_last = columns.iter().rev();
-        let parkable = from_last.find(|&&column| self.mapping.parked_value(column).is_some());
-        parkable.or_else(|| columns.first()).copied()
+        let mut columns: Vec<usize> = differing.filter(|&column| update.sets(column)).collect();
+        columns.reverse();
+        columns
     }
 
-    /// Puts a passing value into a key column of rows that are updated later in the transaction.
+    /// Puts passing values into keys that these updates, each of this look-up, must free.
     async fn park(
         &mut self,
         session: &mut Session<'_, DB>,
-        column: usize,
         updates: &[&RowUpdate],
+        to_park: &[(usize, usize)],
     ) -> Result<(), Error> {
-        for updates in updates.chunks(self.size(1)) {
-            self.culprit = updates.first().map(|update| update.record);
-            let Some(parked) = self.mapping.parked_value(column) else {
-                let field = self.mapping.model.columns[column].field;
-                return Err(Error::Conflict {
-                    at: session.at(Operation::Park),
-                    constraint: Some(field.to_owned()),
-                    source: None,
-                });
-            };
-            let rows: Vec<&Row> = updates.iter().map(|update| &update.row).collect();
-            let park = Statement::park(self.mapping, &rows, column, &parked);
-            let parked = session
-                .write_rows(park, updates.len(), Operation::Park)
-                .await;
-            parked.map_err(as_conflict)?;
+        let mut by_column: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for &(place, lookup) in to_park {
+            let columns = self.columns_to_free(updates[place], lookup);
+            for &column in &columns {
+                self.learn(session, column).await?;
+            }
+            if let Some(column) = self.best_parked(&columns) {
+                by_column.entry(column).or_default().push(place);
+            }
+        }
+        for (column, mut places) in by_column {
+            places.sort_unstable();
+            places.dedup();
+            let size = self.size(&[self.mapping.model.id, column]);
+            for places in places.chunks(size) {
+                self.culprit = places.first().map(|&place| updates[place].record);
+                let rows: Vec<&Row> = places.iter().map(|&place| &updates[place].row).collect();
+                self.park_rows(session, column, &rows).await?;
+            }
         }
         Ok(())
     }

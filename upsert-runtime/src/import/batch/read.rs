@@ -160,11 +160,10 @@ impl<'a, 'c, DB: Supported> KeyReader<'a, 'c, DB> {
     ) -> Result<FoundMany, Error> {
         let mapping = self.session.mapping;
         let failed = self.session.failed(Operation::LookUpMany);
-        let lookups = mapping.model.lookups.iter();
-        let values: usize = lookups.map(|key| key.columns.len()).sum();
+        let columns = mapping.lookup_columns();
         let mut found: HashMap<Vec<u8>, NumberedRow> = HashMap::new();
         let mut ambiguous = Vec::new();
-        for records in records.chunks(most_keys::<DB>(values)) {
+        for records in records.chunks(mapping.most_rows(&columns)) {
             let mut wanted = Wanted::of(self.numbering.keys, records);
             let collated = self.numbering.collated;
             let find = Statement::find_by_keys(mapping, &wanted.records, collated, lock);
@@ -227,7 +226,7 @@ impl<'a, 'c, DB: Supported> KeyReader<'a, 'c, DB> {
         let (mapping, locking) = (self.session.mapping, self.session.locking);
         let mut locked = Vec::with_capacity(known.len());
         // The database sorts. Where that takes more than one statement, the order holds in each of them.
-        for known in known.chunks(most_keys::<DB>(1)) {
+        for known in known.chunks(mapping.most_rows(&[mapping.model.id])) {
             let lock = Statement::lock_rows(mapping, known, self.numbering.collated, locking);
             let rows = self.select(lock.map_err(failed)?, Operation::Lock).await?;
             for selected in rows {
@@ -279,7 +278,7 @@ impl<'a, 'c, DB: Supported> KeyReader<'a, 'c, DB> {
         let failed = self.session.failed(Operation::Lock);
         let (mapping, locking) = (self.session.mapping, self.session.locking);
         let mut referring = Vec::new();
-        for rows in rows.chunks(most_keys::<DB>(1)) {
+        for rows in rows.chunks(mapping.most_rows(&[mapping.model.id])) {
             let collated = self.numbering.collated;
             let select = Statement::referring(mapping, rows, reference, collated, locking);
             let select = select.map_err(failed)?;
@@ -382,14 +381,6 @@ impl<'a, 'c, DB: Supported> KeyReader<'a, 'c, DB> {
             row: selected.row,
         })
     }
-}
-
-/// How many keys, of so many values each, one SELECT takes. Arrays are used for keys whatever other columns there are.
-fn most_keys<DB: Supported>(values: usize) -> usize {
-    if DB::Driver::CAPABILITIES.arrays {
-        return usize::MAX;
-    }
-    (DB::Driver::CAPABILITIES.most_values / values.max(1)).max(1)
 }
 
 /// The database calls values equal, and there is no way to tell which.

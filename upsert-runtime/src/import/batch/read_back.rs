@@ -68,13 +68,7 @@ impl<DB: Supported> Chunk<'_, DB> {
     ) -> Result<(), Error> {
         let mapping = self.mapping;
         let failed = session.failed(Operation::Refresh);
-        let values: usize = mapping
-            .model
-            .lookups
-            .iter()
-            .map(|key| key.columns.len())
-            .sum();
-        for creates in creates.chunks(self.size(values)) {
+        for creates in creates.chunks(self.size(&mapping.lookup_columns())) {
             let wanted = Created::new(mapping, creates).map_err(failed)?;
             let find = Statement::find_by_keys(mapping, &wanted.by_lookup, &[], None);
             let Some(find) = find.map_err(failed)? else {

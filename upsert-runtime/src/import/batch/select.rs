@@ -47,6 +47,7 @@ impl<DB: Supported> Statement<DB> {
     ) -> sqlx::Result<Option<Self>> {
         let Sql { from, names, .. } = mapping.sql();
         let id = names[mapping.model.id];
+        let (found, found_id) = (mapping.sql().own("found"), mapping.sql().own("id"));
         let mut this = Self::select(mapping, collated);
         this.push(" JOIN (");
         let mut union = "";
@@ -58,14 +59,14 @@ impl<DB: Supported> Statement<DB> {
             this.push(union);
             union = " UNION ";
             this.push(lock.map_or("", |_| "("));
-            this.push(&format!("SELECT {id} AS upsert_id{from} WHERE "));
+            this.push(&format!("SELECT {id} AS {found_id}{from} WHERE "));
             this.key_in(mapping, lookup.columns, records)?;
             if let Some(lock) = lock {
                 this.push(lock);
                 this.push(")");
             }
         }
-        this.push(&format!(") upsert_found ON {id} = upsert_id"));
+        this.push(&format!(") {found} ON {id} = {found}.{found_id}"));
         this.push(lock.unwrap_or_default());
         Ok((!union.is_empty()).then_some(this))
     }
@@ -92,17 +93,23 @@ impl<DB: Supported> Statement<DB> {
     ) -> sqlx::Result<()> {
         let names = mapping.sql().names;
         let is_single = columns.len() == 1;
+        let uses_arrays = mapping.uses_arrays(columns);
         let list: Vec<&str> = columns.iter().map(|&column| names[column]).collect();
         let list = list.join(", ");
-        self.push(&match (DB::Driver::CAPABILITIES.arrays, is_single) {
+        self.push(&match (uses_arrays, is_single) {
             (true, true) => format!("{list} = ANY("),
-            (true, false) => format!("({list}) IN (SELECT * FROM unnest("),
+            (true, false) => format!("({list}) IN (SELECT "),
             (false, true) => format!("{list} IN ("),
             (false, false) => format!("({list}) IN ({}", DB::Driver::ROWS.unwrap_or_default()),
         });
-        if DB::Driver::CAPABILITIES.arrays {
-            self.new_arrays(mapping, columns, records)?;
-            self.push(if is_single { ")" } else { "))" });
+        if let (true, [column]) = (uses_arrays, columns) {
+            self.array(mapping, *column, &mapping.news(records, *column))?;
+            self.push(")");
+            return Ok(());
+        }
+        if uses_arrays {
+            self.unnested_news(mapping, columns, records)?;
+            self.push(")");
             return Ok(());
         }
         for (row, new) in records.iter().enumerate() {
@@ -118,8 +125,8 @@ impl<DB: Supported> Statement<DB> {
         Ok(())
     }
 
-    /// `$1::INT8[], $2::TEXT[]`: each of these columns of the records as one value.
-    pub(super) fn new_arrays(
+    /// `unnest($1::INT8[]), unnest($2::TEXT[])`: each of these columns of the records as one value.
+    pub(super) fn unnested_news(
         &mut self,
         mapping: Mapping<DB>,
         columns: &[usize],
@@ -127,8 +134,7 @@ impl<DB: Supported> Statement<DB> {
     ) -> sqlx::Result<()> {
         for (place, &column) in columns.iter().enumerate() {
             self.separate(place);
-            mapping.bind_news(records, column, &mut self.arguments)?;
-            self.array_placeholder(&mapping.type_name(column));
+            self.unnested(mapping, column, &mapping.news(records, column))?;
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::backend::dialect::RowList;
-use crate::backend::{Codec as _, Dialect as _, Supported};
+use crate::backend::{Dialect as _, Supported};
 use crate::mapping::Mapping;
 use crate::schema::Sql;
 use crate::step::Statement;
@@ -11,41 +11,12 @@ use crate::value::{New, Row, Value};
 
 use super::write::RowUpdate;
 
-impl<DB: Supported> Mapping<DB> {
-    /// What a column is set to that gives its key away; `None` if it cannot hold a value that is no other row's.
-    pub(super) fn parked_value(self, column: usize) -> Option<String> {
-        // NULL meets no unique index, no CHECK and no foreign key.
-        if self.is_optional(column) {
-            return Some("NULL".to_owned());
-        }
-        let id = self.sql().names[self.model.id];
-        DB::Driver::parked(&self.type_name(column), id)
-    }
-}
-
-/// A column that an UPDATE of many rows sets.
-#[derive(Clone, Copy)]
-struct SetColumn {
-    column: usize,
-    /// Whether some of the rows keep their value in it.
-    is_masked: bool,
-}
-
-impl SetColumn {
-    /// Those of the columns that some of these rows change.
-    fn of(settable: &[usize], updates: &[&RowUpdate]) -> Vec<Self> {
-        let mut columns = Vec::new();
-        for &column in settable {
-            let changing = updates.iter().filter(|update| update.sets(column)).count();
-            if changing > 0 {
-                columns.push(Self {
-                    column,
-                    is_masked: changing < updates.len(),
-                });
-            }
-        }
-        columns
-    }
+/// What a column of many rows is set to, in the order of the rows.
+pub(super) enum Values<'v> {
+    /// Values that are bound.
+    Bound(Vec<Option<&'v Value>>),
+    /// Expressions.
+    Literals(&'v [String]),
 }
 
 impl<DB: Supported> Statement<DB> {
@@ -56,21 +27,7 @@ impl<DB: Supported> Statement<DB> {
         Ok(this)
     }
 
-    /// `UPDATE "taxonomy" SET "slug" = CONCAT('upsert parked ', "id") WHERE "id" = ANY($1::INT8[])`
-    pub(super) fn park(
-        mapping: Mapping<DB>,
-        rows: &[&Row],
-        column: usize,
-        parked: &str,
-    ) -> sqlx::Result<Self> {
-        let Sql { update, names, .. } = mapping.sql();
-        let name = names[column];
-        let mut this = Self::planned(format!("{update}{name} = {parked} WHERE "));
-        this.id_in(mapping, rows)?;
-        Ok(this)
-    }
-
-    /// `INSERT INTO "taxonomy" (…) SELECT *, clock_timestamp() FROM unnest($1::TEXT[], …)`
+    /// `INSERT INTO "taxonomy" (…) SELECT unnest($1::TEXT[]), …, clock_timestamp()`
     pub(super) fn insert_rows(mapping: Mapping<DB>, records: &[&New]) -> sqlx::Result<Self> {
         let Sql {
             insert,
@@ -78,11 +35,10 @@ impl<DB: Supported> Statement<DB> {
             ..
         } = mapping.sql();
         let created = mapping.model.created;
-        if mapping.uses_arrays() {
-            let text = format!("{insert} SELECT *{insert_touch} FROM unnest(");
-            let mut this = Self::new(text);
-            this.new_arrays(mapping, created, records)?;
-            this.push(")");
+        if mapping.uses_arrays(created) {
+            let mut this = Self::new(format!("{insert} SELECT "));
+            this.unnested_news(mapping, created, records)?;
+            this.push(insert_touch);
             return Ok(this);
         }
         let mut this = Self::planned(format!("{insert} VALUES "));
@@ -98,121 +54,151 @@ impl<DB: Supported> Statement<DB> {
         Ok(this)
     }
 
-    /// `WITH upsert_new (…) AS (SELECT * FROM unnest(…)) UPDATE "taxonomy" SET "slug" = CASE WHEN upsert_m1 THEN upsert_c1 ELSE "slug" END …`
-    ///
-    /// A column that all rows change needs no CASE.
-    pub(super) fn update_rows(mapping: Mapping<DB>, updates: &[&RowUpdate]) -> sqlx::Result<Self> {
-        let sql = mapping.sql();
-        let columns = SetColumn::of(mapping.model.updated, updates);
-        let rows = if mapping.uses_arrays() {
-            Self::rows_as_arrays(mapping, updates, &columns)?
-        } else {
-            Self::rows_as_lists(mapping, updates, &columns)?
+    /// Updates rows that all change in these columns, and in no others.
+    pub(super) fn update_rows(
+        mapping: Mapping<DB>,
+        updates: &[&RowUpdate],
+        columns: &[usize],
+    ) -> sqlx::Result<Self> {
+        let rows: Vec<&Row> = updates.iter().map(|update| &update.row).collect();
+        let in_changes = mapping.fields.in_changes;
+        let of_column = |&column: &usize| {
+            let updates = updates.iter();
+            let values = updates.map(|update| in_changes(&update.changes, column));
+            (column, Values::Bound(values.collect()))
         };
-        let mut names = "upsert_id".to_owned();
-        let mut set = String::new();
-        for (place, &SetColumn { column, is_masked }) in columns.iter().enumerate() {
-            let name = sql.names[column];
+        let values: Vec<_> = columns.iter().map(of_column).collect();
+        Self::set_rows(mapping, &rows, &values, mapping.sql().touch)
+    }
+
+    /// Sets a column of rows to passing values.
+    pub(super) fn park(
+        mapping: Mapping<DB>,
+        rows: &[&Row],
+        column: usize,
+        values: &[String],
+    ) -> sqlx::Result<Self> {
+        Self::set_rows(mapping, rows, &[(column, Values::Literals(values))], "")
+    }
+
+    /// `WITH upsert_new (…) AS (SELECT unnest($1::INT8[]), …) UPDATE "taxonomy" SET "slug" = upsert_new.upsert_c1 FROM upsert_new …`
+    fn set_rows(
+        mapping: Mapping<DB>,
+        rows: &[&Row],
+        values: &[(usize, Values<'_>)],
+        touch: &str,
+    ) -> sqlx::Result<Self> {
+        let sql = mapping.sql();
+        let (new, new_id) = (sql.own("new"), sql.own("id"));
+        let (mut names, mut set) = (new_id.clone(), String::new());
+        for (place, &(column, _)) in values.iter().enumerate() {
+            let (name, value) = (sql.names[column], own_column(sql, column));
+            // Writing to a `String` cannot fail.
+            let _ = write!(names, ", {value}");
             set.push_str(if place > 0 { ", " } else { "" });
-            if is_masked {
-                let kept = DB::Driver::kept(&mapping.type_name(column), name);
-                // Writing to a `String` cannot fail.
-                let _ = write!(names, ", upsert_m{column}");
-                let _ = write!(
-                    set,
-                    "{name} = CASE WHEN upsert_m{column} THEN upsert_c{column} ELSE {kept} END"
-                );
-            } else {
-                let _ = write!(set, "{name} = upsert_c{column}");
-            }
-            let _ = write!(names, ", upsert_c{column}");
+            let _ = write!(set, "{name} = {new}.{value}");
         }
-        set.push_str(sql.touch);
-        let id = sql.names[mapping.model.id];
-        let (rows, arguments, _) = rows.into_parts();
-        let text = DB::Driver::update_many(sql, id, &names, rows.as_str(), &set);
+        set.push_str(touch);
+        let joined = format!("{} = {new}.{new_id}", sql.names[mapping.model.id]);
+        let (rows, arguments, _) = Self::listed(mapping, rows, values)?.into_parts();
+        let text = DB::Driver::update_many(sql, (&new, &names), rows.as_str(), &joined, &set);
         Ok(Self::planned(text).with(arguments))
     }
 
-    /// `SELECT * FROM unnest($1::INT8[], $2::BOOL[], $3::TEXT[], …)`
-    fn rows_as_arrays(
+    /// The rows, as a SELECT of their ids and of these columns' values.
+    fn listed(
         mapping: Mapping<DB>,
-        updates: &[&RowUpdate],
-        columns: &[SetColumn],
-    ) -> sqlx::Result<Self> {
-        let rows: Vec<&Row> = updates.iter().map(|update| &update.row).collect();
-        let mut this = Self::planned("SELECT * FROM unnest(".to_owned());
-        this.id_array(mapping, &rows)?;
-        for &SetColumn { column, is_masked } in columns {
-            if is_masked {
-                let flags = updates.iter().map(|update| update.sets(column));
-                let bound = DB::Driver::bind_flags(flags.collect(), &mut this.arguments);
-                bound.map_err(sqlx::Error::Encode)?;
-                this.push(", ");
-                this.array_placeholder("BOOL");
-            }
-            let in_changes = mapping.fields.in_changes;
-            let values = updates
-                .iter()
-                .map(|update| in_changes(&update.changes, column));
-            let values: Vec<Option<&Value>> = values.collect();
-            mapping.bind_array(column, &values, &mut this.arguments)?;
-            this.push(", ");
-            this.array_placeholder(&mapping.type_name(column));
-        }
-        this.push(")");
-        Ok(this)
-    }
-
-    /// `VALUES (?, 1, ?, …), …`
-    fn rows_as_lists(
-        mapping: Mapping<DB>,
-        updates: &[&RowUpdate],
-        columns: &[SetColumn],
+        rows: &[&Row],
+        values: &[(usize, Values<'_>)],
     ) -> sqlx::Result<Self> {
         let id = mapping.model.id;
+        let columns: Vec<usize> = values.iter().map(|&(column, _)| column).collect();
+        if mapping.uses_arrays(&[&[id], &columns[..]].concat()) {
+            let mut this = Self::planned("SELECT ");
+            this.unnested(mapping, id, &mapping.ids(rows))?;
+            for (column, values) in values {
+                this.push(", ");
+                match values {
+                    Values::Bound(values) => this.unnested(mapping, *column, values)?,
+                    Values::Literals(values) => {
+                        this.push(&format!("unnest(ARRAY[{}])", values.join(", ")));
+                    }
+                }
+            }
+            return Ok(this);
+        }
         let RowList {
             before,
             between,
             after,
-        } = DB::Driver::row_list(&types_of_rows(mapping, columns));
+        } = DB::Driver::row_list(&types_of_rows(mapping, &columns));
         let mut this = Self::planned(before);
-        for (row, update) in updates.iter().enumerate() {
-            this.push(if row > 0 { between } else { "" });
-            this.id(mapping, &update.row)?;
-            this.say_type(mapping, id);
-            for &SetColumn { column, is_masked } in columns {
-                if is_masked {
-                    let is_set = update.sets(column);
-                    this.push(if is_set { ", 1=1" } else { ", 1=0" });
-                }
+        for (place, row) in rows.iter().enumerate() {
+            this.push(if place > 0 { between } else { "" });
+            this.id(mapping, row)?;
+            for (column, values) in values {
                 this.push(", ");
-                this.change(mapping, &update.changes, column)?;
-                this.say_type(mapping, column);
+                match values {
+                    Values::Bound(values) => {
+                        mapping.bind(*column, values[place], &mut this.arguments)?;
+                        this.placeholder();
+                    }
+                    Values::Literals(values) => this.push(&values[place]),
+                }
             }
         }
         this.push(after.unwrap_or_default());
         Ok(this)
     }
 
-    /// `::TEXT` behind a placeholder, where types are said.
-    fn say_type(&mut self, mapping: Mapping<DB>, column: usize) {
-        if DB::Driver::CAPABILITIES.arrays {
-            self.push("::");
-            self.push(&mapping.type_name(column));
+    /// `WITH upsert_new (…) AS (VALUES (0, 'a'), …) SELECT upsert_n FROM upsert_new WHERE NOT EXISTS (…)`
+    ///
+    /// The places of those of these values of a column that no row has.
+    pub(super) fn unused(mapping: Mapping<DB>, column: usize, values: &[String]) -> Self {
+        let sql = mapping.sql();
+        let Sql { from, names, .. } = sql;
+        let (new, place, value) = (sql.own("new"), sql.own("n"), own_column(sql, column));
+        let name = names[column];
+        // The values get the type and the collation of the column.
+        let typed = format!("SELECT 0 AS {place}, {name} AS {value}{from} WHERE FALSE");
+        let RowList {
+            before,
+            between,
+            after,
+        } = DB::Driver::row_list(&typed);
+        let mut this = Self::planned(format!("WITH {new} ({place}, {value}) AS ({before}"));
+        for (n, value) in values.iter().enumerate() {
+            this.push(if n > 0 { between } else { "" });
+            this.push(&format!("{n}, {value}"));
         }
+        this.push(after.unwrap_or_default());
+        this.push(&format!(
+            ") SELECT {place} FROM {new} WHERE NOT EXISTS (SELECT 1{from} WHERE {name} = {new}.{value})"
+        ));
+        this
     }
 }
 
+/// What the new value of a column is called.
+fn own_column(sql: &Sql, column: usize) -> String {
+    sql.own(&format!("c{column}"))
+}
+
 /// A SELECT of no rows, which gives lists of values the columns' own types and collations.
-fn types_of_rows<DB: Supported>(mapping: Mapping<DB>, columns: &[SetColumn]) -> String {
-    let Sql { from, names, .. } = mapping.sql();
-    let mut typed = format!("SELECT {} AS upsert_id", names[mapping.model.id]);
-    for &SetColumn { column, is_masked } in columns {
-        if is_masked {
-            let _ = write!(typed, ", 0 AS upsert_m{column}");
-        }
-        let _ = write!(typed, ", {} AS upsert_c{column}", names[column]);
+fn types_of_rows<DB: Supported>(mapping: Mapping<DB>, columns: &[usize]) -> String {
+    let sql = mapping.sql();
+    let mut typed = format!(
+        "SELECT {} AS {}",
+        sql.names[mapping.model.id],
+        sql.own("id")
+    );
+    for &column in columns {
+        let _ = write!(
+            typed,
+            ", {} AS {}",
+            sql.names[column],
+            own_column(sql, column)
+        );
     }
-    typed + from + " WHERE FALSE"
+    typed + sql.from + " WHERE FALSE"
 }

@@ -156,7 +156,7 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
         rows: &[(u32, Row)],
     ) -> Result<Vec<NumberedRow>, Error> {
         let mut besides = Vec::new();
-        let size = self.size(1);
+        let size = self.size(&[self.mapping.model.id]);
         // Only a row that is deleted alone tells who is at fault.
         let who_needs = if rows.len() % size == 1 || size == 1 {
             self.who_needs()
@@ -209,7 +209,7 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
         members: &mut Vec<&Member>,
     ) -> Result<(), Error> {
         members.sort_by_cached_key(|member| self.key_bytes(&member.new));
-        for members in members.chunks(self.size(self.mapping.model.created.len())) {
+        for members in members.chunks(self.size(self.mapping.model.created)) {
             if let [member] = members {
                 self.culprit = Some(member.record);
             }
@@ -226,12 +226,12 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
         bytes.map(Result::unwrap_or_default).collect()
     }
 
-    /// How many rows one statement writes that binds so many values for each.
-    pub(super) fn size(&self, values: usize) -> usize {
+    /// How many rows one statement writes that binds these columns of each.
+    pub(super) fn size(&self, columns: &[usize]) -> usize {
         if self.manner.one_by_one {
             return 1;
         }
-        self.mapping.most_rows(values)
+        self.mapping.most_rows(columns)
     }
 }
 

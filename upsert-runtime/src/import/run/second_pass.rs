@@ -179,6 +179,9 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
             groups: &batch.groups,
             references: &table.references,
             candidates: table.candidates.reborrow(),
+            key_columns: &mut table.key_columns,
+            refused_ways: 0,
+            parks_otherwise: false,
             manner: Manner {
                 locks_all: table.place.is_one_transaction(),
                 is_serial: table.place.is_serial(),

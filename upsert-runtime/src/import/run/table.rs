@@ -4,7 +4,7 @@ use sqlx_core::rt;
 
 use crate::backend::Supported;
 use crate::error::Error;
-use crate::import::batch::{Candidates, KeyReader, SelfReference, collated};
+use crate::import::batch::{Candidates, KeyColumns, KeyReader, SelfReference, collated};
 use crate::import::options::Scope;
 use crate::import::plan::{IdentityMap, Keys, Plan, Planning, Rules};
 use crate::mapping::Mapping;
@@ -23,6 +23,8 @@ pub(super) struct Table<'t, DB: Supported> {
     pub(super) collated: Vec<usize>,
     /// Its foreign keys to itself, which are asked for if rows are missing.
     pub(super) references: Vec<SelfReference>,
+    /// Its key columns that have had to be parked.
+    pub(super) key_columns: KeyColumns,
     /// Which rows may be missing.
     pub(super) candidates: Candidates<'t, DB>,
     /// Whether the rows that the records find are locked before the plan is made.
@@ -47,6 +49,7 @@ impl<'t, DB: Supported> Table<'t, DB> {
             references: Vec::new(),
             locks_first: false,
             moved: Vec::new(),
+            key_columns: KeyColumns::new(),
             mapping,
             place,
         }
