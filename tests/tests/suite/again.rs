@@ -121,7 +121,7 @@ async fn a_statement_that_must_be_prepared_again(db: Db) {
             let pool = proxy.pool(&db, 1);
             let upsert = |new| Taxonomy::upsert(new).retry(Retry::never());
             upsert(rock()).run(&pool).await.expect("an update");
-            upsert(numbered(1)).run(&pool).await.expect("a create");
+            upsert(numbered(21)).run(&pool).await.expect("a create");
             let proxy = played().await;
             let pool = proxy.pool(&db, 1);
             let mut tx = upsert_runtime::begin(&pool).await.expect("begun");
@@ -131,7 +131,10 @@ async fn a_statement_that_must_be_prepared_again(db: Db) {
             .execute(&mut *tx)
             .await
             .expect("a row");
-            upsert(numbered(2)).run_in(&mut tx).await.expect("a create");
+            upsert(numbered(22))
+                .run_in(&mut tx)
+                .await
+                .expect("a create");
             let lock = Taxonomy::lock().by_slug(&mut tx, "rock").await;
             let mut row = lock.expect("a lock").expect("a row");
             row.update_uses(row.uses + 1).await.expect("an update");
@@ -141,7 +144,7 @@ async fn a_statement_that_must_be_prepared_again(db: Db) {
             for atomic in [false, true] {
                 let proxy = played().await;
                 let named = rock().named(&format!("{name} {atomic}"));
-                let import = Taxonomy::import([named, numbered(3), numbered(4)]).atomic(atomic);
+                let import = Taxonomy::import([named, numbered(23), numbered(24)]).atomic(atomic);
                 let report = import.run(&proxy.pool(&db, 1)).await.expect("an import");
                 assert_eq!((report.updated, report.created), (1, 2), "{report}");
                 db.run("DELETE FROM taxonomy WHERE slug <> 'rock'").await;
