@@ -159,12 +159,14 @@ impl MadeUp {
                 format!("75707365-7274-4000-{high:04x}-{low:012x}")
             }
             Self::Inet => {
-                let [a, b, c, d] = [48, 32, 16, 0].map(|shift| (n >> shift) & 0xffff);
-                format!("100::{a:x}:{b:x}:{c:x}:{d:x}")
+                let groups = [48, 32, 16, 0].map(|shift| format!("{:x}", (n >> shift) & 0xffff));
+                format!("100::{}", groups.join(":"))
             }
             Self::Inet4 => {
-                let [a, b, c, d] = [24, 16, 8, 0].map(|shift| (n >> shift) & 0xff);
-                format!("{}.{b}.{c}.{d}", 240 + a)
+                let address = 0xf000_0000 + n;
+                [24, 16, 8, 0]
+                    .map(|shift| ((address >> shift) & 0xff).to_string())
+                    .join(".")
             }
             Self::Interval => format!("{} days", 1_000_000 + n),
             Self::Array(element) => match element.value(n) {

@@ -4,6 +4,7 @@
 //! type, and NULL is for a column to which nothing refers.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher, RandomState};
 
 use crate::backend::{Codec as _, Dialect as _, Literal, MadeUp, Supported};
@@ -94,9 +95,8 @@ impl KeyColumn {
         count: usize,
     ) -> Result<Option<Vec<String>>, Error> {
         let literal = |value: &Literal| DB::Driver::literal(value, &self.declared);
-        let made_up = match (&self.made_up, way) {
-            (Some(made_up), Way::FromLowest | Way::FromHighest) => made_up,
-            _ => return Ok(Some(vec![literal(&Literal::Null); count])),
+        let (Some(made_up), Way::FromLowest | Way::FromHighest) = (&self.made_up, way) else {
+            return Ok(Some(vec![literal(&Literal::Null); count]));
         };
         let (all, needed) = (made_up.count(), count as u64);
         // Near the end of what there is, and elsewhere than where others park at the same time.
@@ -135,9 +135,8 @@ impl<DB: Supported> Chunk<'_, DB> {
         session: &mut Session<'_, DB>,
         column: usize,
     ) -> Result<(), Error> {
-        if !self.key_columns.contains_key(&column) {
-            let asked = KeyColumn::ask(session, column).await?;
-            self.key_columns.insert(column, asked);
+        if let Entry::Vacant(unknown) = self.key_columns.entry(column) {
+            unknown.insert(KeyColumn::ask(session, column).await?);
         }
         Ok(())
     }
