@@ -37,7 +37,7 @@ struct Faults {
     /// How long connections are ended at once.
     closed: Duration,
     answers: Arc<[(AtomicU32, Answer)]>,
-    /// Whether the server is not told that the client wants an UPDATE to count the rows that it finds (MySQL's FOUND_ROWS).
+    /// Whether the server is not told that the client wants an UPDATE to count the rows that it finds (MySQL's `FOUND_ROWS`).
     counts_changed_rows: bool,
 }
 

@@ -1,5 +1,7 @@
 //! Names of tables and columns, and types of keys.
 
+#![allow(clippy::struct_field_names)] // they are what a model of these tests is about
+
 use sqlx::types::Uuid;
 use upsert_runtime::{Key, LockedUpsert, Outcome};
 use upsert_tests::Target;

@@ -104,7 +104,7 @@ async fn two_hundred_imports(db: Db) {
                 if (caller + round) % 2 == 0 {
                     records.reverse();
                 }
-                let wait = Wait::AtMost(Duration::from_secs(60));
+                let wait = Wait::AtMost(Duration::from_mins(1));
                 let mut tx = upsert_runtime::begin(&pool).wait(wait).await?;
                 let report = Taxonomy::import(records).run_in(&mut tx).await?;
                 assert_eq!(report.created + report.updated, 20, "{report}");

@@ -64,10 +64,10 @@ async fn as_many_statements_for_a_few_rows_as_for_many(db: Db) {
         "postgres" => &[
             "SELECT", "SELECT", "SELECT", "SELECT", "SELECT", "WITH", "WITH", "WITH", "INSERT",
         ],
-        // What the collation compares is asked for first.
+        // The columns are looked at, once; and for each chunk, what the collation compares is asked for first.
         _ => &[
-            "SELECT", "SELECT", "SELECT", "SELECT", "SELECT", "UPDATE", "UPDATE", "UPDATE",
-            "INSERT",
+            "SELECT", "SELECT", "SELECT", "SELECT", "SELECT", "SELECT", "UPDATE", "UPDATE",
+            "UPDATE", "INSERT",
         ],
     };
     assert_eq!(many, expected);

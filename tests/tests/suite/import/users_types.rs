@@ -80,7 +80,7 @@ async fn a_composite_type(db: Db) {
 
 /// sqlx's derive calls the type as the enum is called, and finds it with quotes and without.
 mod quoted {
-    use super::*;
+    use super::LockedUpsert;
 
     #[derive(Debug, Clone, Copy, PartialEq, sqlx::Type)]
     pub(super) enum Mood {
@@ -121,7 +121,7 @@ async fn names_that_need_quotes(db: Db) {
 }
 
 mod elsewhere {
-    use super::*;
+    use super::LockedUpsert;
 
     #[derive(Debug, Clone, Copy, PartialEq, sqlx::Type)]
     #[sqlx(type_name = "music.\"Mood of it\"")]
@@ -244,7 +244,7 @@ async fn an_array_in_a_key(db: Db) {
         name: "a".to_owned(),
     };
     three_times::<Drawn>(&db, [drawn(1), drawn(2)], |drawn| {
-        drawn.name = "b".to_owned()
+        "b".clone_into(&mut drawn.name);
     })
     .await;
     // Found by the second key.

@@ -300,6 +300,7 @@ impl<'a, 'c, DB: Supported> KeyReader<'a, 'c, DB> {
         let failed = self.session.failed(Operation::LookUpMany);
         let page = Statement::page(mapping, after, collated, size).map_err(failed)?;
         let rows = self.session.fetch(page).await.map_err(failed)?;
+        self.tell_rows_apart(&rows).await.map_err(failed)?;
         let read = |columns: DB::Row| match mapping.decode(&columns) {
             Ok(row) => Ok(SelectedRow { row, columns, at }),
             Err(source) => {

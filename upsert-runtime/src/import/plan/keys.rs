@@ -8,6 +8,9 @@ pub(crate) const NONE: u32 = u32::MAX;
 /// Set in the number of a value that is stored but identifies no record.
 const BLANK: u32 = 1 << 31;
 
+/// How a value is spelled, and its number.
+pub(crate) type Spelled = (Box<str>, u32);
+
 /// The columns of all look-ups, and a number for each value seen in them.
 pub(crate) struct Keys {
     /// Their places in the model.
@@ -18,8 +21,8 @@ pub(crate) struct Keys {
     lookups: Vec<Vec<usize>>,
     /// For each of `columns`, the number of each value by the bytes that are compared.
     values: Vec<HashMap<Box<[u8]>, u32>>,
-    /// For each of `columns`, by their hashes, the values that are known to be no other: how each is spelled, and its number.
-    told_apart: Vec<HashMap<Box<[u8]>, Vec<(Box<str>, u32)>>>,
+    /// For each of `columns`, by their hashes, the values that are known to be no other.
+    told_apart: Vec<HashMap<Box<[u8]>, Vec<Spelled>>>,
     /// For each look-up of several columns, a number for each key.
     tuples: Vec<HashMap<Box<[u32]>, u32>>,
 }
@@ -80,8 +83,8 @@ impl Keys {
         self.values[place].contains_key(bytes)
     }
 
-    /// The values of a column, with this hash, that are known to be no other: how each is spelled, and its number.
-    pub(crate) fn told_apart(&self, place: usize, hash: &[u8]) -> &[(Box<str>, u32)] {
+    /// The values of a column, with this hash, that are known to be no other.
+    pub(crate) fn told_apart(&self, place: usize, hash: &[u8]) -> &[Spelled] {
         self.told_apart[place].get(hash).map_or(&[], Vec::as_slice)
     }
 
