@@ -91,7 +91,7 @@ impl Locking {
 
     /// Whether a look-up may wait for a row's lock.
     pub(crate) fn waits(self) -> bool {
-        !self.skip_locked && self.wait != Some(Wait::NoWait)
+        !self.is_plain && !self.skip_locked && self.wait != Some(Wait::NoWait)
     }
 }
 
