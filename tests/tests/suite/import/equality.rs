@@ -257,7 +257,7 @@ async fn a_collation_that_is_not_deterministic(db: Db) {
     with_column(&db, "text COLLATE ignoring_case").await;
     let pool = postgres(&db).await;
     let text = |text: &str| text.to_owned();
-    let same = [text("Caf\u{e9}"), text("CAFE\u{301}")];
+    let same = [text("Café"), text("CAFE\u{301}")];
     are_one::<ByText, _, _>(&db, &pool, same, text("cafe")).await;
     is_unchanged::<ByText, _, _>(&db, &pool, &[text("Rock"), text("jazz")]).await;
 }
