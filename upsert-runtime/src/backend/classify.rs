@@ -1,5 +1,6 @@
 //! What a database's error means for what to do next, by its code.
 
+use std::borrow::Cow;
 use std::io::ErrorKind;
 
 use sqlx::error::DatabaseError;
@@ -68,6 +69,11 @@ pub trait Classify {
 
     /// Whether the error's text names tables, columns and types only, and never a value.
     fn is_safe_to_show(error: &dyn DatabaseError) -> bool;
+
+    /// The code by which people look an error up.
+    fn code(error: &dyn DatabaseError) -> Cow<'_, str> {
+        error.code().unwrap_or_default()
+    }
 
     /// Our words for an error whose text holds a value.
     fn own_words(_error: &dyn DatabaseError) -> Option<&'static str> {

@@ -1,6 +1,7 @@
 //! MySQL and MariaDB. Codes: <https://mariadb.com/docs/server/reference/error-codes/mariadb-error-code-reference>,
 //! <https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html>
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use sqlx::error::{BoxDynError, DatabaseError};
@@ -301,6 +302,14 @@ impl Classify for MySql {
             1048, 1364, 1406, 1264, 1267, 1270, 1271, 3819, 4025, 1451, 1452, 1369,
         ];
         SURROUNDINGS.contains(&number(error)) || COLUMNS.contains(&number(error))
+    }
+
+    // Most errors have the one SQLSTATE that says nothing.
+    fn code(error: &dyn DatabaseError) -> Cow<'_, str> {
+        match error.code().unwrap_or_default() {
+            general if general == "HY000" => number(error).to_string().into(),
+            code => code,
+        }
     }
 
     fn own_words(error: &dyn DatabaseError) -> Option<&'static str> {

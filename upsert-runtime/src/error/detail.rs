@@ -13,7 +13,7 @@ use super::{Operation, Step};
 pub(super) fn detail<DB: Supported>(operation: Operation, error: &sqlx::Error) -> String {
     match error {
         sqlx::Error::Database(error) => {
-            let code = error.code().unwrap_or_default();
+            let code = DB::Driver::code(&**error);
             if let Some(words) = DB::Driver::own_words(&**error) {
                 format!("{words} ({code})")
             } else if DB::Driver::is_safe_to_show(&**error) {
