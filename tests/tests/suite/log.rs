@@ -1,7 +1,7 @@
 //! What is logged meanwhile.
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 
 use tracing::instrument::WithSubscriber;
 use tracing_subscriber::fmt::MakeWriter;
@@ -36,6 +36,13 @@ pub(super) fn logged<T>(future: impl Future<Output = T>) -> impl Future<Output =
 }
 
 async fn logged_of<T>(future: impl Future<Output = T>) -> (T, String) {
+    // With a single subscriber tracing asks the thread that meets a callsite first whether anybody listens, and keeps the answer:
+    // that of a test beside this one would be no. So each thread has one that listens to everything, and writes nothing.
+    static LISTENS: Once = Once::new();
+    LISTENS.call_once(|| {
+        let listener = tracing_subscriber::registry();
+        tracing::subscriber::set_global_default(listener).expect("the only one");
+    });
     let log = Log::default();
     let layer = tracing_subscriber::fmt::layer()
         .with_ansi(false)
