@@ -96,6 +96,9 @@ pub trait Dialect {
     /// statement, and 1 where a row is deleted with the row that it refers to.
     fn self_references(from: &str) -> String;
 
+    /// Selects a row if a deletion can come back to the table by `ON DELETE CASCADE` of other tables.
+    fn cascades_by_others(from: &str) -> String;
+
     /// Selects what must be known of a column to put a passing value into it: its type, 1 where it may be NULL, and 1 where it
     /// refers to another table. No row where the catalog does not know it.
     fn key_column(from: &str, column: &str) -> String;

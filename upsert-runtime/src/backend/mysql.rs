@@ -145,6 +145,20 @@ impl Dialect for MySql {
         )
     }
 
+    fn cascades_by_others(from: &str) -> String {
+        let (schema, table, _) = in_catalog(from, "");
+        let going = "SELECT r.CONSTRAINT_SCHEMA, r.TABLE_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS r";
+        format!(
+            "WITH RECURSIVE going (in_schema, name) AS (\
+             {going} WHERE r.DELETE_RULE = 'CASCADE' \
+             AND r.UNIQUE_CONSTRAINT_SCHEMA = {schema} AND r.REFERENCED_TABLE_NAME = {table} \
+             AND NOT (r.CONSTRAINT_SCHEMA = {schema} AND r.TABLE_NAME = {table}) \
+             UNION {going} JOIN going ON r.UNIQUE_CONSTRAINT_SCHEMA = in_schema AND r.REFERENCED_TABLE_NAME = name \
+             WHERE r.DELETE_RULE = 'CASCADE') \
+             SELECT 1 FROM going WHERE in_schema = {schema} AND name = {table}"
+        )
+    }
+
     // A temporary table is in no catalog.
     fn key_column(from: &str, column: &str) -> String {
         let (schema, table, column) = in_catalog(from, column);

@@ -200,6 +200,19 @@ impl Dialect for Postgres {
         )
     }
 
+    // What a partitioned table hands down to its partitions is no key of another table.
+    fn cascades_by_others(from: &str) -> String {
+        let table = literal(from.trim_start_matches(" FROM "));
+        let cascade = "contype = 'f' AND confdeltype = 'c' AND conparentid = 0";
+        format!(
+            "WITH RECURSIVE going (relation) AS (\
+             SELECT conrelid FROM pg_constraint \
+             WHERE {cascade} AND confrelid = {table}::regclass AND conrelid <> confrelid \
+             UNION SELECT conrelid FROM going JOIN pg_constraint ON confrelid = relation WHERE {cascade}) \
+             SELECT 1 FROM going WHERE relation = {table}::regclass"
+        )
+    }
+
     // A domain's values are those of the type below it, and of its length.
     fn key_column(from: &str, column: &str) -> String {
         let table = literal(from.trim_start_matches(" FROM "));

@@ -108,6 +108,27 @@ impl Dialect for Sqlite {
         )
     }
 
+    // Without `PRAGMA foreign_keys` nothing goes with a row.
+    fn cascades_by_others(from: &str) -> String {
+        let (schema, table) = path(from);
+        let within = within(schema.as_deref());
+        let schema = schema.map_or_else(String::new, |schema| {
+            format!("`{}`.", schema.replace('`', "``"))
+        });
+        let table = literal(&table);
+        let going = format!(
+            "SELECT lower(tables.name) FROM {schema}sqlite_master AS tables, pragma_foreign_key_list(tables.name{within}) AS keys"
+        );
+        let cascades = "tables.type = 'table' AND keys.on_delete = 'CASCADE'";
+        format!(
+            "WITH RECURSIVE going (name) AS (\
+             {going} WHERE {cascades} AND lower(keys.\"table\") = lower({table}) AND lower(tables.name) <> lower({table}) \
+             AND (SELECT foreign_keys FROM pragma_foreign_keys) \
+             UNION {going} JOIN going ON lower(keys.\"table\") = going.name WHERE {cascades}) \
+             SELECT 1 FROM going WHERE name = lower({table})"
+        )
+    }
+
     fn key_column(from: &str, column: &str) -> String {
         let (schema, table) = path(from);
         let within = within(schema.as_deref());

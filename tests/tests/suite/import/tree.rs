@@ -3,7 +3,8 @@
 use upsert_runtime::{Error, LockedUpsert, Missing, Report};
 
 use super::super::races::until_one_waits;
-use crate::Db;
+use crate::{Db, Sqlx};
+use upsert_tests::Target;
 
 tests![
     a_tree_goes_in_one_run,
@@ -11,6 +12,7 @@ tests![
     a_row_of_the_import_keeps_what_it_refers_to,
     a_row_out_of_the_scope_goes_as_the_schema_has_it,
     a_key_is_not_had_by_a_deletion_that_takes_a_row_of_the_import,
+    a_deletion_that_comes_back_by_another_table,
     a_row_that_begins_to_refer_meanwhile_keeps_what_it_refers_to on ["postgres", "mysql"],
 ];
 
@@ -143,6 +145,54 @@ async fn a_key_is_not_had_by_a_deletion_that_takes_a_row_of_the_import(db: Db) {
     assert_eq!(counts, (1, 1, 0), "{report}");
     assert!(matches!(report.failed[0].error, Error::Conflict { .. }));
     assert_eq!(slugs(&db).await, ["s1", "s2", "s3"]);
+}
+
+/// Nobody could tell which rows would go, so none does.
+async fn a_deletion_that_comes_back_by_another_table(db: Db) {
+    nodes(&db, "ON DELETE CASCADE", &[(1, None), (2, None), (9, None)]).await;
+    let create = |table: &str, column: &str, other: &str, on_delete: &str| {
+        format!(
+            "CREATE TABLE {table} (id {{id}}, {column} bigint, FOREIGN KEY ({column}) REFERENCES {other} (id) {on_delete})"
+        )
+    };
+    // That others go with a row is none of the import's business.
+    db.run(&create("leaf", "node_id", "node", "ON DELETE CASCADE"))
+        .await;
+    db.run(&create("flower", "leaf_id", "leaf", "ON DELETE CASCADE"))
+        .await;
+    db.run("INSERT INTO leaf (id, node_id) VALUES (1, 1)").await;
+    let report = import(&db, vec![node(2), node(9)], 1_000).await;
+    assert_eq!((report.missing, report.deleted), (1, 1), "{report}");
+    assert_eq!(db.number("SELECT count(*) FROM leaf").await, 0);
+    // A node refers to a flower, and goes with it.
+    let refer = match Sqlx::TARGET {
+        "sqlite" => {
+            "ALTER TABLE node ADD COLUMN flower_id bigint REFERENCES flower (id) ON DELETE CASCADE"
+        }
+        _ => {
+            "ALTER TABLE node ADD COLUMN flower_id bigint, ADD FOREIGN KEY (flower_id) REFERENCES flower (id) ON DELETE CASCADE"
+        }
+    };
+    db.run(refer).await;
+    db.run("INSERT INTO leaf (id, node_id) VALUES (1, 2)").await;
+    db.run("INSERT INTO flower (id, leaf_id) VALUES (1, 1)")
+        .await;
+    db.run("UPDATE node SET flower_id = 1 WHERE id = 9").await;
+    let import = Node::import([node(9), node(5)])
+        .missing(Missing::Delete)
+        .max_share(1.0);
+    let error = import.run(&db.pool).await.unwrap_err();
+    let Error::Stopped { source, report } = &error else {
+        panic!("{error}");
+    };
+    assert!(matches!(**source, Error::Unsupported { .. }), "{source}");
+    assert!(source.to_string().contains("ON DELETE CASCADE"), "{source}");
+    assert_eq!((report.created, report.deleted), (0, 0), "{report}");
+    assert_eq!(slugs(&db).await, ["s2", "s9"]);
+    // With nothing missing there is nothing to ask.
+    let all = Node::import([node(2), node(9)]).missing(Missing::Delete);
+    let report = all.run(&db.pool).await.expect("an import");
+    assert_eq!(report.unchanged, 2);
 }
 
 async fn a_row_that_begins_to_refer_meanwhile_keeps_what_it_refers_to(db: Db) {

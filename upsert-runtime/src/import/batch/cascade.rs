@@ -24,12 +24,22 @@ pub(crate) struct SelfReference {
 }
 
 impl SelfReference {
-    /// Asks the catalog for the table's foreign keys to itself.
+    /// Asks the catalog for the table's foreign keys to itself. Fails if others bring a deletion back to it: which rows would go
+    /// cannot be known beforehand then.
     pub(crate) async fn all<DB: Supported>(
         session: &mut Session<'_, DB>,
     ) -> Result<Vec<Self>, Error> {
         let failed = session.failed(Operation::LookUpMany);
-        let question = DB::Driver::self_references(session.mapping.sql().from);
+        let from = session.mapping.sql().from;
+        let by_others = Statement::planned(DB::Driver::cascades_by_others(from));
+        if !session.fetch(by_others).await.map_err(failed)?.is_empty() {
+            return Err(Error::Unsupported {
+                model: Some(session.mapping.model.name),
+                option: "`Missing::Delete` in a table to which a deletion comes back by ON DELETE CASCADE of another table",
+                database: DB::Driver::CAPABILITIES.title,
+            });
+        }
+        let question = DB::Driver::self_references(from);
         let rows = session.fetch(Statement::planned(question)).await;
         let read = |row: &DB::Row| {
             let text = |place| {
