@@ -332,6 +332,11 @@ impl Error {
             index: column.to_owned(),
             source: Box::new(misfit),
         };
+        Self::of_table::<DB>(at, source)
+    }
+
+    /// What the database refuses to every record.
+    pub(crate) fn of_table<DB: Supported>(at: Step, source: sqlx::Error) -> Self {
         Self::Database {
             at,
             detail: detail::<DB>(at.operation, &source),

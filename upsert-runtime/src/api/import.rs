@@ -213,9 +213,7 @@ impl<'f, M: Contract> Import<'f, M> {
     /// With [`atomic`](Self::atomic) and in [`run_in`](Self::run_in) all stored rows are kept in memory until they are told, those
     /// that need no change too: what is told is what was committed, and a second reading could show what others have made of it.
     ///
-    /// What becomes of a record is the same with and without it: a row that cannot be found again is not told. That is one whose
-    /// only key a trigger or the column's type has altered, on MySQL, MariaDB and SQLite; PostgreSQL refuses it
-    /// ([`Error::KeyAltered`]).
+    /// What becomes of a record is the same with and without it.
     pub fn each(mut self, mut each: impl FnMut(u64, &M, &Outcome) + Send + 'f) -> Self {
         self.options.each = Some(Box::new(move |index, row: &Row, outcome: &Outcome| {
             each(index, row.open(), outcome);

@@ -10,6 +10,9 @@ use crate::{Db, Sqlx};
 tests![
     a_column_that_cannot_be_read,
     columns_that_can_be_read,
+    rows_that_could_never_be_read,
+    a_row_that_could_never_be_read,
+    types_that_show_in_rows_alone on ["mysql"],
     a_number_in_a_column_of_texts on ["sqlite"],
 ];
 
@@ -165,6 +168,134 @@ async fn columns_that_can_be_read(db: Db) {
             "{report}"
         );
     }
+}
+
+#[derive(Debug, Clone, PartialEq, LockedUpsert)]
+#[lookup(slug)]
+struct Noted {
+    id: i64,
+    slug: String,
+    #[upsert(readonly)]
+    note: String,
+}
+
+fn noted(slugs: impl IntoIterator<Item = usize>) -> Vec<NewNoted> {
+    let noted = |n| NewNoted {
+        slug: format!("n{n}"),
+    };
+    slugs.into_iter().map(noted).collect()
+}
+
+/// It is seen once the first rows are there, and they do not stay.
+async fn rows_that_could_never_be_read(db: Db) {
+    db.run("CREATE TABLE noted (id {id}, slug {text} NOT NULL UNIQUE, note {text} DEFAULT NULL)")
+        .await;
+    // One after the other, all at once, and a single one.
+    for (records, chunk_size) in [(5, 1), (5, 2), (5, 100), (1, 100)] {
+        for (atomic, dry_run, looks) in [
+            (false, false, false),
+            (false, false, true),
+            (true, false, false),
+            (false, true, false),
+        ] {
+            let import = Noted::import(noted(0..records)).chunk_size(chunk_size);
+            let import = import.atomic(atomic).dry_run(dry_run).changes(looks);
+            let error = import.run(&db.pool).await.unwrap_err();
+            let Error::Stopped { source, report } = &error else {
+                panic!("{error}");
+            };
+            assert!(source.to_string().contains("column `note`"), "{source}");
+            assert!(!source.is_about_record() && !source.is_retryable());
+            assert_eq!((report.created, report.failed.len()), (0, 0), "{report}");
+            assert_eq!(db.number("SELECT count(*) FROM noted").await, 0);
+        }
+    }
+}
+
+/// Where other rows can be read it is the record that fails, wherever it stands.
+async fn a_row_that_could_never_be_read(db: Db) {
+    db.run(
+        "CREATE TABLE noted (id {id}, slug {text} NOT NULL UNIQUE, \
+         note {text} GENERATED ALWAYS AS (CASE WHEN slug = 'n3' THEN NULL ELSE slug END) STORED)",
+    )
+    .await;
+    let others = [0, 1, 2, 4, 5, 6, 7];
+    let orders = [
+        [&[3], &others[..]].concat(),
+        [&others[..], &[3]].concat(),
+        (0..8).collect(),
+    ];
+    for order in orders {
+        for (chunk_size, looks) in [(1, false), (2, true), (3, false), (100, false), (100, true)] {
+            db.run("DELETE FROM noted").await;
+            if order[0] == 3 {
+                // Else nothing could be read before.
+                let before = Noted::import(noted([9])).run(&db.pool).await;
+                before.expect("a row");
+            }
+            let records = order.iter().copied();
+            let records = records.chain((order[0] == 3).then_some(9));
+            let import = Noted::import(noted(records)).chunk_size(chunk_size);
+            let report = import.changes(looks).run(&db.pool).await;
+            let report = report.unwrap_or_else(|error| panic!("{order:?} {chunk_size}: {error}"));
+            let [failure] = &report.failed[..] else {
+                panic!("{order:?} {chunk_size}: {report}");
+            };
+            assert_eq!(order[usize::try_from(failure.index).expect("a place")], 3);
+            let error = failure.error.to_string();
+            assert!(error.contains("column `note`"), "{error}");
+            assert_eq!(report.created, 7, "{order:?} {chunk_size}: {report}");
+            assert_eq!(
+                db.number("SELECT count(*) FROM noted WHERE slug = 'n3'")
+                    .await,
+                0
+            );
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, LockedUpsert)]
+#[upsert(table = "typed")]
+#[lookup(slug)]
+struct Sky {
+    id: i64,
+    slug: String,
+    weather: Weather,
+}
+
+#[derive(Debug, Clone, PartialEq, LockedUpsert)]
+#[upsert(table = "typed")]
+#[lookup(slug)]
+struct Visit {
+    id: i64,
+    slug: String,
+    token: Uuid,
+}
+
+/// sqlx reads no enum from an ENUM that is NOT NULL, and no `Uuid` from a UUID; of an empty table neither shows.
+async fn types_that_show_in_rows_alone(db: Db) {
+    let with = |column: &str| {
+        format!(
+            "DROP TABLE IF EXISTS typed; CREATE TABLE typed (id {{id}}, slug {{text}} NOT NULL UNIQUE, {column} NOT NULL)"
+        )
+    };
+    let slug = |n: u32| format!("s{n}");
+    db.run(&with("weather enum('rain')")).await;
+    let skies = (0..5).map(|n| NewSky {
+        slug: slug(n),
+        weather: Weather::Rain,
+    });
+    let error = Sky::import(skies).run(&db.pool).await.unwrap_err();
+    assert!(error.to_string().contains("column `weather`"), "{error}");
+    assert_eq!(db.number("SELECT count(*) FROM typed").await, 0);
+    db.run(&with("token uuid")).await;
+    let visits = (0..5).map(|n| NewVisit {
+        slug: slug(n),
+        token: Uuid::from_u128(u128::from(n)),
+    });
+    let error = Visit::import(visits).run(&db.pool).await.unwrap_err();
+    assert!(error.to_string().contains("column `token`"), "{error}");
+    assert_eq!(db.number("SELECT count(*) FROM typed").await, 0);
 }
 
 #[derive(Debug, Clone, PartialEq, LockedUpsert)]

@@ -64,10 +64,11 @@ async fn as_many_statements_for_a_few_rows_as_for_many(db: Db) {
         "postgres" => &[
             "SELECT", "SELECT", "SELECT", "SELECT", "SELECT", "WITH", "WITH", "WITH", "INSERT",
         ],
-        // The columns are looked at, once; and for each chunk, what the collation compares is asked for first.
+        // The columns are looked at, once; and for each chunk, what the collation compares is asked for first, and in the end
+        // whether what was created has its keys.
         _ => &[
             "SELECT", "SELECT", "SELECT", "SELECT", "SELECT", "SELECT", "UPDATE", "UPDATE",
-            "UPDATE", "INSERT",
+            "UPDATE", "INSERT", "SELECT",
         ],
     };
     assert_eq!(many, expected);

@@ -64,6 +64,8 @@ pub(crate) struct Chunk<'i, DB: Supported> {
     pub(crate) candidates: Candidates<'i, DB>,
     /// What is known of the columns that have had to be parked.
     pub(crate) key_columns: &'i mut KeyColumns,
+    /// Whether a row that the import created could be read.
+    pub(crate) is_readable: &'i mut bool,
     /// How many kinds of passing values were refused.
     pub(crate) refused_ways: usize,
     /// Whether the attempt ended because of such a refusal, and another kind is left.

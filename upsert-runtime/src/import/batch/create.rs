@@ -4,83 +4,96 @@ use crate::backend::{Codec as _, Dialect as _, Supported};
 use crate::error::{Error, Operation};
 use crate::mapping::Mapping;
 use crate::schema::Lookup;
-use crate::step::{Session, Statement};
-use crate::value::New;
+use crate::step::{Inserted, Session, Statement};
+use crate::value::{New, Row};
 
 impl<DB: Supported> Session<'_, DB> {
-    /// Creates the rows of these records. They are refused if the database tells, with the INSERT, that it stored another key.
-    ///
-    /// Where it does not tell, it is not asked: that would be a statement more for each.
-    pub(super) async fn create_rows(&mut self, records: &[&New]) -> Result<(), Error> {
+    /// Creates the row of a record, and gives it as the database stored it. It is refused if it has another key.
+    pub(super) async fn create_row(&mut self, new: &New) -> Result<Row, Error> {
+        match self.insert(new, false).await? {
+            Inserted::Row(row) => Ok(row),
+            Inserted::Refused(Some(error)) | Inserted::NotQuiet(error) => Err(error),
+            Inserted::Refused(None) => {
+                Err(self.failed(Operation::Create)(sqlx::Error::RowNotFound))
+            }
+        }
+    }
+
+    /// Creates the rows of these records. They are refused if the database tells, with the INSERT, that it stored another key;
+    /// where it does not tell, they are to be read. Says whether they are.
+    pub(super) async fn create_rows(&mut self, records: &[&New]) -> Result<bool, Error> {
         let mapping = self.mapping;
         let failed = self.failed(Operation::Create);
         let insert = Statement::insert_rows(mapping, records);
         if DB::Driver::CAPABILITIES.reads_again {
-            return self
-                .write_rows(insert, records.len(), Operation::Create)
-                .await;
+            self.write_rows(insert, records.len(), Operation::Create)
+                .await?;
+            return Ok(true);
         }
         let columns = key_columns(mapping);
         let mut insert = insert.map_err(failed)?;
-        match records {
-            [_] => insert.push(mapping.sql().returning.unwrap_or_default()),
-            _ => insert.returning(mapping, &columns),
-        }
+        insert.returning(mapping, &columns);
         let rows = self.fetch(insert).await.map_err(failed)?;
         // A trigger or rule can keep a row from being stored without an error.
         if rows.len() != records.len() {
             return Err(failed(sqlx::Error::RowNotFound));
         }
-        if let ([new], [row]) = (records, &rows[..]) {
-            let row = mapping.decode(row).map_err(failed)?;
-            let altered = self.altered_key(new, &row, &[]).await.map_err(failed)?;
-            return altered.map_or(Ok(()), |column| Err(self.key_altered(column)));
-        }
-        self.check_keys(records, &columns, &rows).await
-    }
-
-    /// Refuses records whose keys the database has altered. The rows have the bytes of these columns.
-    ///
-    /// A key that has other bytes than its record's, or comes in another order, is asked for.
-    async fn check_keys(
-        &mut self,
-        records: &[&New],
-        columns: &[usize],
-        rows: &[DB::Row],
-    ) -> Result<(), Error> {
-        let mapping = self.mapping;
-        let failed = self.failed(Operation::Create);
         for lookup in mapping.model.lookups {
             let mut suspects = Vec::new();
-            for (&new, row) in records.iter().zip(rows) {
+            for (&new, row) in records.iter().zip(&rows) {
                 if mapping.usable(lookup, new)
-                    && !mapping.has_key(lookup, new, columns, row).map_err(failed)?
+                    && !mapping
+                        .has_key(lookup, new, &columns, row)
+                        .map_err(failed)?
                 {
                     suspects.push(new);
                 }
             }
-            let Some(&column) = lookup.columns.first().filter(|_| !suspects.is_empty()) else {
-                continue;
-            };
-            let having = Statement::having_keys(mapping, lookup.columns, &suspects);
-            let having = self.fetch(having.map_err(failed)?).await.map_err(failed)?;
-            if having.len() < suspects.len() {
-                // Which record and which column is known when they are written one by one.
-                return Err(self.key_altered(column));
-            }
+            self.check_keys(lookup, &suspects).await?;
+        }
+        let is_null = |row| DB::Driver::number(row, columns.len()).map_err(failed);
+        rows.iter()
+            .try_fold(false, |any, row| Ok(any || is_null(row)? == Some(1)))
+    }
+
+    /// Refuses records that were created and whose key of this look-up no row has. Those whose key was seen in the bytes that
+    /// were sent need not be asked for: the others may be stored in another spelling, or in another order than they were sent.
+    pub(super) async fn check_keys(
+        &mut self,
+        lookup: &Lookup,
+        suspects: &[&New],
+    ) -> Result<(), Error> {
+        let Some(&column) = lookup.columns.first().filter(|_| !suspects.is_empty()) else {
+            return Ok(());
+        };
+        let failed = self.failed(Operation::Create);
+        let having = Statement::having_keys(self.mapping, lookup.columns, suspects);
+        let having = self.fetch(having.map_err(failed)?).await.map_err(failed)?;
+        if having.len() < suspects.len() {
+            // Which record and which column is known when they are written one by one.
+            return Err(self.key_altered(column));
         }
         Ok(())
     }
 }
 
 impl<DB: Supported> Statement<DB> {
-    /// ` RETURNING "remote_id", "slug"`
+    /// ` RETURNING "remote_id", "slug", CASE WHEN "id" IS NULL OR "slug" IS NULL OR … THEN 1 ELSE 0 END`
+    ///
+    /// The last one is 1 for a row in which a column is NULL whose field cannot be.
     fn returning(&mut self, mapping: Mapping<DB>, columns: &[usize]) {
+        let names = mapping.sql().names;
         self.push(" RETURNING ");
-        for (place, &column) in columns.iter().enumerate() {
-            self.separate(place);
-            self.push(mapping.sql().names[column]);
+        for &column in columns {
+            self.push(names[column]);
+            self.push(", ");
         }
+        let required = (0..names.len()).filter(|&column| !mapping.is_optional(column));
+        let is_null: Vec<String> = required
+            .map(|column| format!("{} IS NULL", names[column]))
+            .collect();
+        let is_null = is_null.join(" OR ");
+        self.push(&format!("CASE WHEN {is_null} THEN 1 ELSE 0 END"));
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::backend::Supported;
 use crate::backend::codec::Bytes;
+use crate::backend::{Dialect as _, Supported};
 use crate::error::{Error, Operation};
 use crate::mapping::Mapping;
 use crate::step::{Session, Statement};
@@ -14,22 +14,8 @@ use super::read::KeyReader;
 use super::write::RowUpdate;
 
 impl<DB: Supported> Chunk<'_, DB> {
-    /// The rows of these updates and creates as the database stored them, by record. One that is not found is not told of: that
-    /// somebody looks must not change what becomes of a record.
-    pub(super) async fn read_back(
-        &mut self,
-        session: &mut Session<'_, DB>,
-        updates: &[&RowUpdate],
-        creates: &[&Member],
-    ) -> Result<HashMap<u32, Row>, Error> {
-        let mut rows = HashMap::new();
-        self.read_updated(session, updates, &mut rows).await?;
-        self.read_created(session, creates, &mut rows).await?;
-        Ok(rows)
-    }
-
-    /// Reads rows again by their ids.
-    async fn read_updated(
+    /// Reads rows again by their ids, as the database stored them.
+    pub(super) async fn read_updated(
         &mut self,
         session: &mut Session<'_, DB>,
         updates: &[&RowUpdate],
@@ -59,30 +45,41 @@ impl<DB: Supported> Chunk<'_, DB> {
         Ok(())
     }
 
-    /// Reads the rows that were created. One whose keys the database has altered, and that has no other sign, is not found.
-    async fn read_created(
+    /// Reads the rows that were created, and puts them into `rows` if somebody wants them. A row whose keys the database has
+    /// altered is refused here, where the INSERT did not show it.
+    pub(super) async fn read_created(
         &mut self,
         session: &mut Session<'_, DB>,
         creates: &[&Member],
         rows: &mut HashMap<u32, Row>,
     ) -> Result<(), Error> {
+        let reads_back = self.manner.reads_back;
+        let reads_again = DB::Driver::CAPABILITIES.reads_again;
         let mapping = self.mapping;
         let failed = session.failed(Operation::Refresh);
+        // In a snapshot another row may still have a key of a record, unless it is looked up under lock.
+        let lock = DB::Driver::lock_clause(session.locking).filter(|_| reads_again);
         for creates in creates.chunks(self.size(&mapping.lookup_columns())) {
-            let wanted = Created::new(mapping, creates).map_err(failed)?;
-            let find = Statement::find_by_keys(mapping, &wanted.by_lookup, &[], None);
+            let mut wanted = Created::new(mapping, creates).map_err(failed)?;
+            let find = Statement::find_by_keys(mapping, &wanted.by_lookup, &[], lock);
             let Some(find) = find.map_err(failed)? else {
                 continue;
             };
             let mut found: HashMap<u32, Vec<Row>> = HashMap::new();
-            for row in session.fetch(find).await.map_err(failed)? {
-                let row = mapping.decode(&row).map_err(failed)?;
-                if let Some(record) = wanted.record_of(mapping, &row).map_err(failed)? {
+            for row in self.read_all(session, find).await? {
+                if let Some(record) = wanted.meet(mapping, &row).map_err(failed)? {
                     found.entry(record).or_default().push(row);
                 }
             }
+            if reads_again {
+                for (lookup, suspects) in mapping.model.lookups.iter().zip(wanted.not_met()) {
+                    session.check_keys(lookup, &suspects).await?;
+                }
+            }
+            if !reads_back {
+                continue;
+            }
             for member in creates {
-                // In a snapshot another row may still have a key of the record: then it is looked up under lock.
                 let mut own = found.remove(&member.record).unwrap_or_default();
                 let row = if own.len() == 1 {
                     own.pop()
@@ -93,6 +90,46 @@ impl<DB: Supported> Chunk<'_, DB> {
             }
         }
         Ok(())
+    }
+
+    /// The rows of a statement. One that cannot be read is an error, once the others have been.
+    async fn read_all(
+        &mut self,
+        session: &mut Session<'_, DB>,
+        select: Statement<DB>,
+    ) -> Result<Vec<Row>, Error> {
+        let failed = session.failed(Operation::Refresh);
+        let selected = session.fetch(select).await.map_err(failed)?;
+        let (mut rows, mut unreadable) = (Vec::with_capacity(selected.len()), None);
+        for row in &selected {
+            match self.mapping.decode(row) {
+                Ok(row) => rows.push(row),
+                Err(error) => unreadable = Some(error),
+            }
+        }
+        *self.is_readable |= !rows.is_empty();
+        match unreadable {
+            Some(error) => Err(self.unreadable(failed(error))),
+            None => Ok(rows),
+        }
+    }
+
+    /// Whether a row of the table could be read.
+    pub(super) fn reads(&self) -> bool {
+        *self.is_readable || self.map.has_seen_a_row()
+    }
+
+    /// An error of creating a row or reading it. If no row could be read so far, one that cannot be is no record's fault but the
+    /// table's: all records would fail, one by one.
+    pub(super) fn unreadable(&self, error: Error) -> Error {
+        match error {
+            Error::Database { at, source, .. }
+                if matches!(source, sqlx::Error::ColumnDecode { .. }) && !self.reads() =>
+            {
+                Error::of_table::<DB>(at, source)
+            }
+            error => error,
+        }
     }
 }
 
@@ -113,46 +150,74 @@ impl<DB: Supported> Session<'_, DB> {
 struct Created<'r> {
     /// For each look-up, those that have a key by which they are found.
     by_lookup: Vec<Vec<&'r New>>,
-    /// The record that has this key of a look-up, in bytes.
-    by_key: HashMap<(usize, Vec<Bytes>), u32>,
+    /// For each look-up, the record that has this key, in bytes.
+    by_key: Vec<HashMap<Vec<Bytes>, Sought<'r>>>,
+}
+
+/// A record that is sought by a key.
+struct Sought<'r> {
+    record: u32,
+    new: &'r New,
+    /// Whether a row with the key was met.
+    is_met: bool,
 }
 
 impl<'r> Created<'r> {
     fn new<DB: Supported>(mapping: Mapping<DB>, creates: &[&'r Member]) -> sqlx::Result<Self> {
         let mut this = Self {
             by_lookup: Vec::new(),
-            by_key: HashMap::new(),
+            by_key: Vec::new(),
         };
-        for (place, lookup) in mapping.model.lookups.iter().enumerate() {
-            let mut records = Vec::new();
+        for lookup in mapping.model.lookups {
+            let (mut records, mut by_key) = (Vec::new(), HashMap::new());
             for member in creates {
                 if mapping.usable(lookup, &member.new) {
                     let columns = lookup.columns.iter();
                     let key = columns.map(|&column| mapping.bytes_of_new(&member.new, column));
                     let key = key.collect::<sqlx::Result<_>>()?;
-                    this.by_key.insert((place, key), member.record);
-                    records.push(&member.new);
+                    let (record, new) = (member.record, &member.new);
+                    let is_met = false;
+                    by_key.insert(
+                        key,
+                        Sought {
+                            record,
+                            new,
+                            is_met,
+                        },
+                    );
+                    records.push(new);
                 }
             }
             this.by_lookup.push(records);
+            this.by_key.push(by_key);
         }
         Ok(this)
     }
 
-    /// The record that has a key of the row.
-    fn record_of<DB: Supported>(
-        &self,
+    /// Takes note of the keys of a row that was read. Gives the record that has one of them.
+    fn meet<DB: Supported>(
+        &mut self,
         mapping: Mapping<DB>,
         row: &Row,
     ) -> sqlx::Result<Option<u32>> {
-        for (place, lookup) in mapping.model.lookups.iter().enumerate() {
+        let mut first = None;
+        for (lookup, by_key) in mapping.model.lookups.iter().zip(&mut self.by_key) {
             let columns = lookup.columns.iter();
             let key = columns.map(|&column| mapping.bytes_of_row(row, column));
-            let key = key.collect::<sqlx::Result<_>>()?;
-            if let Some(&record) = self.by_key.get(&(place, key)) {
-                return Ok(Some(record));
+            let key: Vec<Bytes> = key.collect::<sqlx::Result<_>>()?;
+            if let Some(sought) = by_key.get_mut(&key) {
+                sought.is_met = true;
+                first = first.or(Some(sought.record));
             }
         }
-        Ok(None)
+        Ok(first)
+    }
+
+    /// For each look-up, the records whose key no row has in the bytes that were sent.
+    fn not_met(&self) -> impl Iterator<Item = Vec<&'r New>> {
+        self.by_key.iter().map(|by_key| {
+            let not_met = by_key.values().filter(|sought| !sought.is_met);
+            not_met.map(|sought| sought.new).collect()
+        })
     }
 }

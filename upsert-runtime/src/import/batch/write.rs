@@ -59,12 +59,11 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
         let to_update: Vec<&RowUpdate> = updates.iter().collect();
         self.update(session, &to_update).await?;
         self.note_spelling(&to_update);
-        self.insert(session, &mut creates).await?;
-        let mut after = if self.manner.reads_back {
-            self.read_back(session, &to_update, &creates).await?
-        } else {
-            HashMap::new()
-        };
+        let mut after = HashMap::new();
+        self.insert(session, &mut creates, &mut after).await?;
+        if self.manner.reads_back {
+            self.read_updated(session, &to_update, &mut after).await?;
+        }
         let mut records = unchanged;
         for update in updates {
             records.push(Settled {
@@ -202,19 +201,29 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
         who_needs
     }
 
-    /// Creates rows, in the order of their keys: unsorted, two importers would deadlock.
+    /// Creates rows, in the order of their keys: unsorted, two importers would deadlock. Puts those that are read into `after`.
     async fn insert(
         &mut self,
         session: &mut Session<'_, DB>,
         members: &mut Vec<&Member>,
+        after: &mut HashMap<u32, Row>,
     ) -> Result<(), Error> {
         members.sort_by_cached_key(|member| self.key_bytes(&member.new));
         for members in members.chunks(self.size(self.mapping.model.created)) {
             if let [member] = members {
                 self.culprit = Some(member.record);
+                let created = session.create_row(&member.new).await;
+                after.insert(
+                    member.record,
+                    created.map_err(|error| self.unreadable(error))?,
+                );
+                *self.is_readable = true;
+                continue;
             }
             let records: Vec<&New> = members.iter().map(|member| &member.new).collect();
-            session.create_rows(&records).await?;
+            if session.create_rows(&records).await? || self.manner.reads_back || !self.reads() {
+                self.read_created(session, members, after).await?;
+            }
         }
         Ok(())
     }

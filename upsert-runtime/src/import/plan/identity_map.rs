@@ -127,6 +127,11 @@ impl IdentityMap {
         self.rows.by_id.get(id).copied()
     }
 
+    /// Whether a row was found, and so could be read.
+    pub(crate) fn has_seen_a_row(&self) -> bool {
+        !self.rows.by_id.is_empty()
+    }
+
     /// Notes that more than one row has this key. Says whether that is news.
     pub(crate) fn see_ambiguous(&mut self, lookup: usize, key: u32) -> bool {
         self.rows.ambiguous.insert((lookup, key))

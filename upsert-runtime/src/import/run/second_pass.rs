@@ -180,6 +180,7 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
             references: &table.references,
             candidates: table.candidates.reborrow(),
             key_columns: &mut table.key_columns,
+            is_readable: &mut table.is_readable,
             refused_ways: 0,
             parks_otherwise: false,
             manner: Manner {

@@ -25,6 +25,8 @@ pub(super) struct Table<'t, DB: Supported> {
     pub(super) references: Vec<SelfReference>,
     /// Its key columns that have had to be parked.
     pub(super) key_columns: KeyColumns,
+    /// Whether a row that the import created could be read.
+    pub(super) is_readable: bool,
     /// Which rows may be missing.
     pub(super) candidates: Candidates<'t, DB>,
     /// Whether the rows that the records find are locked before the plan is made.
@@ -50,6 +52,7 @@ impl<'t, DB: Supported> Table<'t, DB> {
             locks_first: false,
             moved: Vec::new(),
             key_columns: KeyColumns::new(),
+            is_readable: false,
             mapping,
             place,
         }
