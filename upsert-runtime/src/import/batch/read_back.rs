@@ -57,11 +57,10 @@ impl<DB: Supported> Chunk<'_, DB> {
         let reads_again = DB::Driver::CAPABILITIES.reads_again;
         let mapping = self.mapping;
         let failed = session.failed(Operation::Refresh);
-        // In a snapshot another row may still have a key of a record, unless it is looked up under lock.
-        let lock = DB::Driver::lock_clause(session.locking).filter(|_| reads_again);
         for creates in creates.chunks(self.size(&mapping.lookup_columns())) {
+            // Without a lock: the rows are locked, and MariaDB would find a deadlock with who waits for one of them.
             let mut wanted = Created::new(mapping, creates).map_err(failed)?;
-            let find = Statement::find_by_keys(mapping, &wanted.by_lookup, &[], lock);
+            let find = Statement::find_by_keys(mapping, &wanted.by_lookup, &[], None);
             let Some(find) = find.map_err(failed)? else {
                 continue;
             };
@@ -80,6 +79,7 @@ impl<DB: Supported> Chunk<'_, DB> {
                 continue;
             }
             for member in creates {
+                // In a snapshot another row may still have a key of the record: then it is looked up under lock.
                 let mut own = found.remove(&member.record).unwrap_or_default();
                 let row = if own.len() == 1 {
                     own.pop()
