@@ -6,7 +6,7 @@
 # A char(3) that holds 'de' is read as "de ", with the space. In SQL the spaces at its end do not count, and with a literal both 'de' and
 # 'de ' find the row. sqlx declares a `String` as text, though. Then the column is made a text, which takes its spaces off, and the
 # value keeps its own: "de" is found and "de ", which is what the database has answered, is not. Clients that leave the type of the
-# parameter to the server find it. The column's index is not used either, as it is not the column that is compared.
+# parameter to the server find it. Nor can the column's index be searched, as it is not the column that is compared.
 #
 # sqlx's table of types names CHAR(N) beside `String`, with no word on comparing. The manual says of char(n) what a cast does.
 #
