@@ -31,6 +31,7 @@ mod errors;
 mod examples;
 mod faults;
 mod fleeting;
+mod full_disk;
 mod futures;
 mod guards;
 mod import;
@@ -61,6 +62,7 @@ pub(crate) fn tests() -> Suite<Sqlx> {
     examples::add(&mut suite);
     faults::add(&mut suite);
     fleeting::add(&mut suite);
+    full_disk::add(&mut suite);
     futures::add(&mut suite);
     guards::add(&mut suite);
     import::add(&mut suite);
