@@ -2,6 +2,7 @@
 //! one that other tests run on.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -31,9 +32,14 @@ pub struct Answer {
     pub done: bool,
 }
 
+/// What is done before a statement with this text is passed on.
+type Meanwhile = dyn Fn(String) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync;
+
 /// What is not passed on as it comes.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 struct Faults {
+    /// What is done before each statement that is prepared.
+    meanwhile: Option<Arc<Meanwhile>>,
     /// How long connections are ended at once.
     closed: Duration,
     answers: Arc<[(AtomicU32, Answer)]>,
@@ -45,6 +51,8 @@ struct Faults {
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
+    /// Whether each statement is prepared each time.
+    prepares: bool,
     task: JoinHandle<()>,
 }
 
@@ -62,6 +70,21 @@ impl Proxy {
         let counted = |answer: Answer| (AtomicU32::new(answer.times), answer);
         let faults = Faults {
             answers: answers.into_iter().map(counted).collect(),
+            ..Faults::default()
+        };
+        Self::start(db, faults).await
+    }
+
+    /// Does something before each statement that is prepared on PostgreSQL, and passes on everything.
+    pub async fn doing_before_each<DB: Target, F>(
+        db: &Database<DB>,
+        meanwhile: impl Fn(String) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let faults = Faults {
+            meanwhile: Some(Arc::new(move |text| Box::pin(meanwhile(text)))),
             ..Faults::default()
         };
         Self::start(db, faults).await
@@ -89,6 +112,7 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let server = server_of(&db.url());
+        let prepares = faults.meanwhile.is_some();
         let opens = Instant::now() + faults.closed;
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
@@ -96,10 +120,16 @@ impl Proxy {
                     continue;
                 }
                 let server = TcpStream::connect(&server).await.expect("the server");
+                // Messages are passed on one by one, and none is to wait for the next.
+                let _ = (client.set_nodelay(true), server.set_nodelay(true));
                 tokio::spawn(Wire::new(client, server, faults.clone()).run::<DB>());
             }
         });
-        Self { address, task }
+        Self {
+            address,
+            prepares,
+            task,
+        }
     }
 
     /// A pool whose connections go this way; none is made yet.
@@ -109,9 +139,13 @@ impl Proxy {
     /// If the database's URL is none.
     #[must_use]
     pub fn pool<DB: Target>(&self, db: &Database<DB>, connections: u32) -> Pool<DB> {
-        let url = db
+        let mut url = db
             .url()
             .replace(&server_of(&db.url()), &self.address.to_string());
+        if self.prepares {
+            url += if url.contains('?') { "&" } else { "?" };
+            url += "statement-cache-capacity=0";
+        }
         let options = <<DB::Connection as Connection>::Options as FromStr>::from_str(&url);
         PoolOptions::new()
             .max_connections(connections)
@@ -191,6 +225,13 @@ impl Wire {
             if !self.speaks && DB::TARGET == "mysql" && self.faults.counts_changed_rows {
                 const FOUND_ROWS: u8 = 2;
                 message[4] &= !FOUND_ROWS;
+            }
+            if let (Some(meanwhile), [b'P', _, _, _, _, texts @ ..]) =
+                (&self.faults.meanwhile, &message[..])
+                && self.speaks
+            {
+                let text = texts.split(|&byte| byte == 0).nth(1).unwrap_or_default();
+                meanwhile(String::from_utf8_lossy(text).into_owned()).await;
             }
             let Some(answer) = self.answer_to(DB::TARGET, &message) else {
                 if self.instead.is_some() {

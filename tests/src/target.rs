@@ -127,6 +127,8 @@ impl Target for Postgres {
 
     async fn drop_database(url: &str, name: &str) {
         admin_postgres(url, format!("DROP DATABASE {name} WITH (FORCE)")).await;
+        // A test names a role as its database: roles are the server's, which may go on.
+        admin_postgres(url, format!("DROP ROLE IF EXISTS {name}")).await;
     }
 
     async fn connect(url: &str, name: &str, connections: u32) -> Pool<Self> {

@@ -10,7 +10,7 @@ mod statement;
 mod update;
 
 pub(crate) use self::insert::Inserted;
-pub(crate) use self::lookup::Found;
+pub(crate) use self::lookup::{Found, SecondLook};
 pub(crate) use self::session::Session;
 pub(crate) use self::spelling::warn_of_spelling;
 pub(crate) use self::statement::Statement;

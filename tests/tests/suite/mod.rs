@@ -30,6 +30,8 @@ mod dropped;
 mod errors;
 mod examples;
 mod faults;
+mod fleeting;
+mod full_disk;
 mod futures;
 mod guards;
 mod import;
@@ -59,6 +61,8 @@ pub(crate) fn tests() -> Suite<Sqlx> {
     errors::add(&mut suite);
     examples::add(&mut suite);
     faults::add(&mut suite);
+    fleeting::add(&mut suite);
+    full_disk::add(&mut suite);
     futures::add(&mut suite);
     guards::add(&mut suite);
     import::add(&mut suite);

@@ -39,13 +39,12 @@ async fn restricted(db: &Db) -> Pool<Sqlx> {
     role(db, "SELECT, INSERT, UPDATE, DELETE").await
 }
 
-/// A pool of a role with these rights. Roles are the server's, and other tests may make it just now.
+/// A pool of a role with these rights, named as the database, with which it goes.
 async fn role(db: &Db, rights: &str) -> Pool<Sqlx> {
     const CONNECTIONS: usize = 4;
     let name = &db.name;
     db.run(&format!(
-        "DO $$ BEGIN CREATE ROLE upsert_suite; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$; \
-         GRANT {rights} ON taxonomy TO upsert_suite; ALTER DATABASE {name} SET role = 'upsert_suite'"
+        "CREATE ROLE {name}; GRANT {rights} ON taxonomy TO {name}; ALTER DATABASE {name} SET role = '{name}'"
     ))
     .await;
     let pool = db.pool_of(u32::try_from(CONNECTIONS).unwrap()).await;
@@ -56,7 +55,7 @@ async fn role(db: &Db, rights: &str) -> Pool<Sqlx> {
     // The others are the owner's again.
     let reset = format!("SET ROLE NONE; ALTER DATABASE {name} RESET role");
     let first = connections.first_mut().expect("a connection");
-    sqlx::raw_sql(AssertSqlSafe(reset + "; SET ROLE upsert_suite"))
+    sqlx::raw_sql(AssertSqlSafe(format!("{reset}; SET ROLE {name}")))
         .execute(&mut **first)
         .await
         .expect("a setting");

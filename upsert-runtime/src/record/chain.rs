@@ -10,7 +10,7 @@ use crate::error::{Error, Operation};
 use crate::mapping::Mapping;
 use crate::outcome::{Outcome, Upserted};
 use crate::schema::Model;
-use crate::step::{Found, Inserted, Session, Updated, warn_of_spelling};
+use crate::step::{Found, Inserted, SecondLook, Session, Updated, warn_of_spelling};
 use crate::transaction::UnitOfWork;
 use crate::value::{Changes, New, Row};
 
@@ -62,6 +62,8 @@ pub(crate) struct Chain<'f, DB: Supported> {
     updating: Updating<'f>,
     /// How many times in a row a unique index refused the record though no key, or only a fallback, found a row.
     refusals: u32,
+    /// How many times since the attempt began a row was seen after a refusal, and was gone before it could be locked.
+    gone: u32,
     /// Whether the row must stay locked until a transaction of the caller's ends.
     stays_locked: bool,
     /// Whether the row may be one that can be read but not written, so that it is looked for without a lock before one is created.
@@ -93,6 +95,7 @@ impl<'f, DB: Supported> Chain<'f, DB> {
             new,
             updating,
             refusals: 0,
+            gone: 0,
             stays_locked,
             looks_first: false,
             quiet: true,
@@ -150,6 +153,21 @@ impl<'f, DB: Supported> Chain<'f, DB> {
 }
 
 impl<DB: Supported> Chain<'_, DB> {
+    /// Notes that a row which had a key of the record was gone before it could be locked. So it may have been a row that came and
+    /// went which refused the record, and no conflict; but not for ever, while others delete and create it all the time.
+    fn note_gone(&mut self, session: &Session<'_, DB>) -> Result<(), Error> {
+        const MOST: u32 = 10;
+        self.gone += 1;
+        if self.gone > MOST {
+            return Err(Error::Serialization {
+                at: session.at(Operation::Create),
+                source: sqlx::Error::Protocol("others delete and create the row".to_owned()),
+            });
+        }
+        self.refusals = 0;
+        Ok(())
+    }
+
     /// Notes which columns of the look-up that found the row were written: the database calls what they held equal to the record's.
     fn note_spelling(&self, lookup: usize, updated: &Updated) {
         if !matches!(self.updating, Updating::New) {
@@ -172,6 +190,7 @@ impl<DB: Supported> UnitOfWork<DB> for Chain<'_, DB> {
     }
 
     fn began(&mut self, attempt: u32) {
+        self.gone = 0;
         self.span.record("attempts", attempt);
     }
 
@@ -180,7 +199,13 @@ impl<DB: Supported> UnitOfWork<DB> for Chain<'_, DB> {
         loop {
             let mut found = session.find(&self.new).await?;
             if found.is_none() && self.looks_first {
-                found = session.look_again(&self.new).await?;
+                found = match session.look_again(&self.new).await? {
+                    SecondLook::Gone => {
+                        self.note_gone(session)?;
+                        None
+                    }
+                    look => look.found(),
+                };
             }
             if let Some(found) = found {
                 return self.update(session, found).await;

@@ -101,7 +101,7 @@ impl<DB: Supported> UnitOfWork<DB> for RowOfNew<DB> {
     async fn once(&mut self, session: &mut Session<'_, DB>) -> Result<Self::Output, Error> {
         let mut found = session.find(&self.new).await?;
         if found.is_none() {
-            found = session.look_again(&self.new).await?;
+            found = session.look_again(&self.new).await?.found();
         }
         let Some(found) = found else {
             return Ok(None);

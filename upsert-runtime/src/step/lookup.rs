@@ -19,6 +19,30 @@ pub(crate) struct Found {
     pub(crate) is_locked: bool,
 }
 
+/// What a second look shows, after one that has found nothing.
+pub(crate) enum SecondLook {
+    Found(Found),
+    Nothing,
+    /// A row was seen, and was gone or had other keys by the time it was to be locked.
+    Gone,
+}
+
+impl SecondLook {
+    /// The row that it shows.
+    pub(crate) fn found(self) -> Option<Found> {
+        match self {
+            Self::Found(found) => Some(found),
+            Self::Nothing | Self::Gone => None,
+        }
+    }
+}
+
+impl From<Option<Found>> for SecondLook {
+    fn from(found: Option<Found>) -> Self {
+        found.map_or(Self::Nothing, Self::Found)
+    }
+}
+
 impl Found {
     /// Refuses a row that a fallback found but that is another record by an earlier key, where that is forbidden.
     pub(crate) fn check_identity<DB: Supported>(
@@ -93,22 +117,23 @@ impl<DB: Supported> Session<'_, DB> {
 
     /// Looks for the row of `new` once more, of which `find` has found none: it may have waited for a row that was renamed, or
     /// the row may be one that can be read but not locked.
-    pub(crate) async fn look_again(&mut self, new: &New) -> Result<Option<Found>, Error> {
+    pub(crate) async fn look_again(&mut self, new: &New) -> Result<SecondLook, Error> {
         if !self.hides_rows() {
             return if self.may_have_waited() {
-                self.find(new).await
+                Ok(self.find(new).await?.into())
             } else {
-                Ok(None)
+                Ok(SecondLook::Nothing)
             };
         }
         let end = self.mapping.model.lookups.len();
-        match self.reading().first(new, ..end).await? {
-            None => Ok(None),
-            Some(seen) => match self.find(new).await? {
-                Some(found) => Ok(Some(found)),
-                None => self.if_out_of_reach(seen).await,
-            },
-        }
+        let Some(seen) = self.reading().first(new, ..end).await? else {
+            return Ok(SecondLook::Nothing);
+        };
+        let found = match self.find(new).await? {
+            Some(found) => Some(found),
+            None => self.if_out_of_reach(seen).await?,
+        };
+        Ok(found.map_or(SecondLook::Gone, SecondLook::Found))
     }
 
     /// The first of these look-ups that finds a row, which is locked if it may be.

@@ -59,8 +59,9 @@ impl Savepoint {
                 source: Some(of_return),
             };
         }
-        // A part is of a transaction of ours, which is told by what ended it, or of a call, which comes here once more.
-        if ended_all && self.is_part {
+        // A part is of a transaction of ours, which is told by what ended it, or of a call, which comes here once more. An error of
+        // the surroundings, as a full disk on SQLite, stops either; after one of a record the import would go on.
+        if self.is_part && (ended_all || !error.is_about_record()) {
             return error;
         }
         Error::TransactionLost {

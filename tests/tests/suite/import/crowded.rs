@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Pool};
-use tokio::time::timeout;
-use tokio_stream::iter;
-use upsert_runtime::{Error, LockedUpsert, Report};
+use tokio::sync::Barrier;
+use tokio::time::{sleep, timeout};
+use tokio_stream::{StreamExt, iter};
+use upsert_runtime::{Error, LockedUpsert, Report, Retry};
 use upsert_tests::Target;
 
 use super::super::models::{NewTaxonomy, TAXONOMY, Taxonomy, numbered, with_rows};
@@ -17,6 +18,7 @@ tests![
     rows_that_move_at_each_reading on ["postgres", "mysql"],
     rows_that_come_at_each_reading on ["postgres", "mysql"],
     rows_that_move_at_each_reading_of_a_callers_import on ["postgres", "mysql"],
+    imports_that_lock_first_take_turns on ["postgres", "mysql"],
     writers_of_the_same_keys,
 ];
 
@@ -152,6 +154,59 @@ async fn rows_that_come_at_each_reading(db: Db) {
         .await;
     assert_eq!(names, ["s4"]);
     other.close().await;
+}
+
+/// Two imports whose records are in opposite orders find rows moved twice, and then lock what their records find, each in its
+/// own order: one after the other.
+async fn imports_that_lock_first_take_turns(db: Db) {
+    with_rows(&db, (0..10).map(numbered)).await;
+    let both = Arc::new(Barrier::new(2));
+    let mut imports = Vec::new();
+    for turn in 0..2 {
+        let (pool, both) = (db.pool.clone(), Arc::clone(&both));
+        imports.push(tokio::spawn(async move {
+            let mut records: Vec<_> = (0..10).map(|n| numbered(n).named("import")).collect();
+            if turn == 1 {
+                records.reverse();
+            }
+            let moved = 4 + turn;
+            let mut readings = 0;
+            let open = || {
+                let (reading, pool, both) = (readings, pool.clone(), Arc::clone(&both));
+                readings += 1;
+                iter(records.clone().into_iter().enumerate()).then(move |(n, record)| {
+                    let (pool, both) = (pool.clone(), Arc::clone(&both));
+                    async move {
+                        match (reading, n) {
+                            // What has just been planned: a row that this import comes to before the other one does.
+                            (1 | 3, 0) => {
+                                both.wait().await;
+                                let sql = format!(
+                                    "UPDATE taxonomy SET slug = 'renamed{reading}_{moved}' WHERE remote_id = 'r{moved}'"
+                                );
+                                let sql = AssertSqlSafe(sql);
+                                sqlx::raw_sql(sql).execute(&pool).await.expect("a name");
+                            }
+                            // Half of the rows are locked, if it is this import's turn.
+                            (4, 5) => sleep(Duration::from_millis(500)).await,
+                            _ => {}
+                        }
+                        Ok::<_, Error>(record)
+                    }
+                })
+            };
+            let import = Taxonomy::import_from(open).chunk_size(1).atomic(true);
+            // A deadlock would be an error.
+            let import = import.retry(Retry::never()).run(&pool);
+            let report = timeout(LIMIT, import).await.expect("an end");
+            (report.map(|report| report.records), readings)
+        }));
+    }
+    for import in imports {
+        let (records, readings) = import.await.expect("no panic");
+        assert_eq!(records.expect("an import"), 10);
+        assert!(readings >= 6, "{readings} readings");
+    }
 }
 
 /// How many keys are written.
