@@ -83,6 +83,9 @@ struct Weighed {
 const ROWS: usize = 2_000;
 const CHUNK: usize = 50;
 
+/// Records of a chunk, its rows before and after, and what is on its way.
+const FEW: usize = 10 * CHUNK;
+
 /// An import of all rows, and the most values that there were meanwhile.
 async fn import(
     db: &Db,
@@ -117,8 +120,6 @@ async fn rows_are_kept_only_to_be_told(db: Db) {
     let db = db.locally().await;
     db.run("CREATE TABLE weighed (id {id}, slug {text} NOT NULL UNIQUE, body {text} NOT NULL)")
         .await;
-    // Records of a chunk, its rows before and after, and what is on its way.
-    const FEW: usize = 10 * CHUNK;
     let rows = ROWS as u64;
     // Created, changed, unchanged; then rows that are unchanged, for whom changes are to be told.
     for (body, changes, counts) in [

@@ -22,8 +22,12 @@ fn assert_adds_up(report: &Report<Taxonomy>) {
 
 /// Six records, of which the even ones change their rows.
 fn records() -> impl Iterator<Item = NewTaxonomy> {
-    let record =
-        |n: u32| numbered(n).named(&format!("{}{n}", if n % 2 == 0 { "new" } else { "s" }));
+    let record = |n: u32| {
+        numbered(n).named(&format!(
+            "{}{n}",
+            if n.is_multiple_of(2) { "new" } else { "s" }
+        ))
+    };
     (0..6).map(record)
 }
 
