@@ -8,6 +8,7 @@ mod crowded;
 mod deferred;
 mod equality;
 mod failures;
+mod kept;
 mod large;
 mod lost;
 mod missing;
@@ -23,6 +24,7 @@ mod tree;
 mod types;
 mod unreadable;
 mod users_types;
+mod vanishing;
 
 pub(super) fn add(suite: &mut upsert_tests::Suite<crate::Sqlx>) {
     beside::add(suite);
@@ -33,6 +35,7 @@ pub(super) fn add(suite: &mut upsert_tests::Suite<crate::Sqlx>) {
     crowded::add(suite);
     deferred::add(suite);
     failures::add(suite);
+    kept::add(suite);
     large::add(suite);
     lost::add(suite);
     missing::add(suite);
@@ -46,4 +49,5 @@ pub(super) fn add(suite: &mut upsert_tests::Suite<crate::Sqlx>) {
     types::add(suite);
     unreadable::add(suite);
     users_types::add(suite);
+    vanishing::add(suite);
 }

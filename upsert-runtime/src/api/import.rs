@@ -157,6 +157,9 @@ impl<'f, M: Contract> Import<'f, M> {
     /// deferred constraint is judged by the COMMIT, which fails the import then, and not the record.
     ///
     /// A row that may be read but not locked ([`Error::NotPermitted`]) fails its record, even if it needs no change.
+    ///
+    /// Of rows only their keys stay in memory, as they do without it, unless [`each`](Self::each) or [`changes`](Self::changes)
+    /// is to be told of them.
     pub fn atomic(mut self, atomic: bool) -> Self {
         self.options.atomic = atomic;
         self
@@ -210,8 +213,10 @@ impl<'f, M: Contract> Import<'f, M> {
     /// stored, and what was done. In [`run_in`](Self::run_in) it is told in the end; the commit is the caller's. For children
     /// that refer to the row. It costs a statement for the rows that a chunk updates, and one for those that it creates.
     ///
-    /// With [`atomic`](Self::atomic) and in [`run_in`](Self::run_in) all stored rows are kept in memory until they are told, those
-    /// that need no change too: what is told is what was committed, and a second reading could show what others have made of it.
+    /// With [`atomic`](Self::atomic) and in [`run_in`](Self::run_in) all stored rows are kept in memory at once until they are told,
+    /// those that need no change too: a million rows of 1 KB are 1 GB. What is told is what was committed, and a second reading
+    /// could show what others have made of it. Where that is too much, import without `atomic`, which keeps a chunk's, or ask for
+    /// [`changes`](Self::changes), which keeps touched rows alone.
     ///
     /// What becomes of a record is the same with and without it: a row that cannot be found again is not told. That is one whose
     /// only key a trigger or the column's type has altered, on MySQL, MariaDB and SQLite; PostgreSQL refuses it
