@@ -22,6 +22,8 @@ tests![
     a_full_disk on ["sqlite"],
     no_server on ["postgres", "mysql"],
     a_triggers_own_words_are_not_shown,
+    words_that_only_look_like_the_servers,
+    a_type_that_does_not_fit_is_no_records_fault on ["postgres", "mysql"],
     no_value_in_errors_or_logs,
 ];
 
@@ -206,6 +208,86 @@ async fn a_triggers_own_words_are_not_shown(db: Db) {
     let text = refused(&db, record("r1", "rock").named("SECRET")).await;
     assert_holds(&text, &["`Taxonomy`", "create", "refused it"]);
     assert!(!text.contains("SECRET"), "{text}");
+}
+
+/// A trigger says under the server's codes what it likes, names a constraint as it likes, and a function quotes its arguments; under a
+/// code of its own too it is the record that is refused, and the others are stored.
+async fn words_that_only_look_like_the_servers(db: Db) {
+    let judges: &[&str] = match Sqlx::TARGET {
+        "postgres" => &[
+            "RAISE EXCEPTION 'no %', new.name USING ERRCODE = 'AB123'",
+            "RAISE unique_violation USING MESSAGE = new.name, CONSTRAINT = new.name",
+        ],
+        "mysql" => &[
+            "SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 5000, MESSAGE_TEXT = words",
+            "SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 1048, MESSAGE_TEXT = words",
+            "SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 1062, MESSAGE_TEXT = words",
+        ],
+        _ => &["SELECT json_extract('{}', new.name) WHERE new.name LIKE '%SECRET%'"],
+    };
+    for judge in judges {
+        db.run("DROP TABLE IF EXISTS taxonomy").await;
+        with_rows(&db, []).await;
+        db.run(&match Sqlx::TARGET {
+            "postgres" => format!(
+                "CREATE OR REPLACE FUNCTION judge() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+                 IF new.name LIKE '%SECRET%' THEN {judge}; END IF; RETURN new; END $$; \
+                 CREATE TRIGGER judge BEFORE INSERT ON taxonomy FOR EACH ROW EXECUTE FUNCTION judge()"
+            ),
+            "mysql" => format!(
+                "CREATE TRIGGER judge BEFORE INSERT ON taxonomy FOR EACH ROW BEGIN \
+                 DECLARE words text DEFAULT concat('no ', new.name, ' for key ', quote(new.name)); \
+                 IF new.name LIKE '%SECRET%' THEN {judge}; END IF; END"
+            ),
+            _ => format!("CREATE TRIGGER judge BEFORE INSERT ON taxonomy BEGIN {judge}; END"),
+        })
+        .await;
+        let text = refused(&db, numbered(3).named("SECRET")).await;
+        assert!(!text.contains("SECRET"), "{judge}: {text}");
+        let names = (0..9).map(|n| numbered(n).named(if n == 3 { "SECRET" } else { "good" }));
+        let report = Taxonomy::import(names).run(&db.pool).await;
+        let report = report.unwrap_or_else(|error| panic!("{judge}: {error}"));
+        assert_eq!((report.created, report.failed.len()), (8, 1), "{report}");
+        assert!(!report.to_string().contains("SECRET"), "{report}");
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, LockedUpsert)]
+#[upsert(table = "narrow")]
+#[lookup(slug)]
+struct Wide {
+    id: i64,
+    slug: String,
+    n: i64,
+}
+
+/// Else who leaves bad records out would leave out all, one by one.
+async fn a_type_that_does_not_fit_is_no_records_fault(db: Db) {
+    let n = if Sqlx::TARGET == "mysql" {
+        "int unsigned"
+    } else {
+        "integer"
+    };
+    db.run(&format!(
+        "CREATE TABLE narrow (id {{id}}, slug {{text}} NOT NULL UNIQUE, n {n} NOT NULL)"
+    ))
+    .await;
+    let wide = || NewWide {
+        slug: "a".to_owned(),
+        n: 1,
+    };
+    for _ in 0..2 {
+        let error = Wide::upsert(wide()).run(&db.pool).await.unwrap_err();
+        assert_holds(
+            &error.to_string(),
+            &["column `n`", "cannot be read as `i64`"],
+        );
+        assert!(!error.is_about_record(), "{error}");
+        db.run(
+            "INSERT INTO narrow (slug, n) SELECT 'a', 1 WHERE NOT EXISTS (SELECT 1 FROM narrow)",
+        )
+        .await;
+    }
 }
 
 async fn no_value_in_errors_or_logs(db: Db) {

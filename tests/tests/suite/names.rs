@@ -325,4 +325,19 @@ async fn names_that_are_ours(db: Db) {
         .await
         .expect("an upsert");
     assert_eq!(done.row.upsert_c3, 4);
+    db.run("CREATE TABLE upsert_one (id {id}, slug {text} NOT NULL UNIQUE)")
+        .await;
+    let new = NewOne {
+        slug: "a".to_owned(),
+    };
+    let report = One::import([new]).run(&db.pool).await;
+    assert_eq!(report.expect("an import").created, 1);
+}
+
+#[derive(Debug, Clone, PartialEq, LockedUpsert)]
+#[upsert(table = "upsert_one")]
+#[lookup(slug)]
+struct One {
+    id: i64,
+    slug: String,
 }

@@ -5,7 +5,8 @@ use std::io::ErrorKind;
 
 use sqlx::error::DatabaseError;
 
-use super::Supported;
+use super::codec::Mismatch;
+use super::{Dialect as _, Supported};
 
 /// What an error means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +57,7 @@ pub trait Classify {
     /// What an error means.
     fn cause(error: &dyn DatabaseError) -> Cause;
 
-    /// Whether the server ended the session with this error, so that what became of the statement is not said.
+    /// Whether the server ended the session with this error, or it does not say for another reason what became of a COMMIT.
     fn ends_session(_error: &dyn DatabaseError) -> bool {
         false
     }
@@ -102,6 +103,12 @@ pub(crate) fn cause<DB: Supported>(error: &sqlx::Error) -> Cause {
         sqlx::Error::Database(error) => DB::Driver::cause(&**error),
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed => {
             Cause::ConnectionLost
+        }
+        // Of a column whose type does not fit no value can be read, unless each has its own.
+        sqlx::Error::ColumnDecode { source, .. }
+            if source.is::<Mismatch>() && !DB::Driver::CAPABILITIES.types_values =>
+        {
+            Cause::Other
         }
         // A value that cannot be sent or read, or a row that a trigger keeps from being stored.
         sqlx::Error::Encode(_)

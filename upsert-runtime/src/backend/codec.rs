@@ -273,7 +273,11 @@ macro_rules! codec {
                     sql: sql_type.name().to_owned(),
                 })));
             }
-            T::decode(value).map_err(decode_error)
+            // chrono adds PostgreSQL's `infinity` to a date, and panics: no reason to end a program for a row.
+            let decode = std::panic::AssertUnwindSafe(|| T::decode(value));
+            std::panic::catch_unwind(decode)
+                .unwrap_or_else(|_| Err("reading the value panicked".into()))
+                .map_err(decode_error)
         }
 
         fn bind<T: Column<$database>>(

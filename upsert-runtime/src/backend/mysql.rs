@@ -49,6 +49,7 @@ impl Dialect for MySql {
         // Of an UPDATE it is that of the rows found with CLIENT_FOUND_ROWS alone, which is the client's to say: sqlx does, and may
         // be told otherwise. No trigger can keep a row from being written without an error.
         counts_updates: false,
+        types_values: false,
         plan_by_keys: None,
         survives_drop: false,
         limits_begin: false,
@@ -130,21 +131,21 @@ impl Dialect for MySql {
     }
 
     // Schema and table are said for both, so that the server opens no other table.
+    // A rule that the catalog hides may be CASCADE: it shows none to who has rights on the table alone.
     fn self_references(from: &str) -> String {
         let (schema, table, _) = in_catalog(from, "");
         format!(
             "SELECT GROUP_CONCAT(CONCAT('`', REPLACE(k.COLUMN_NAME, '`', '``'), '`') ORDER BY k.ORDINAL_POSITION), \
              GROUP_CONCAT(CONCAT('`', REPLACE(k.REFERENCED_COLUMN_NAME, '`', '``'), '`') ORDER BY k.ORDINAL_POSITION), \
-             CASE r.DELETE_RULE WHEN 'CASCADE' THEN 1 ELSE 0 END \
-             FROM information_schema.KEY_COLUMN_USAGE k JOIN information_schema.REFERENTIAL_CONSTRAINTS r \
-             ON r.CONSTRAINT_NAME = k.CONSTRAINT_NAME \
+             CASE WHEN COALESCE(r.DELETE_RULE, 'CASCADE') = 'CASCADE' THEN 1 ELSE 0 END \
+             FROM information_schema.KEY_COLUMN_USAGE k {LEFT_JOIN_RULES} \
              WHERE k.TABLE_SCHEMA = {schema} AND k.TABLE_NAME = {table} \
-             AND r.CONSTRAINT_SCHEMA = {schema} AND r.TABLE_NAME = {table} \
              AND k.REFERENCED_TABLE_SCHEMA = k.TABLE_SCHEMA AND k.REFERENCED_TABLE_NAME = k.TABLE_NAME \
              GROUP BY k.CONSTRAINT_NAME, r.DELETE_RULE"
         )
     }
 
+    // Only a foreign key of the table's own can bring a deletion back to it. One whose rule the catalog hides may.
     fn cascades_by_others(from: &str) -> String {
         let (schema, table, _) = in_catalog(from, "");
         let going = "SELECT r.CONSTRAINT_SCHEMA, r.TABLE_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS r";
@@ -155,7 +156,11 @@ impl Dialect for MySql {
              AND NOT (r.CONSTRAINT_SCHEMA = {schema} AND r.TABLE_NAME = {table}) \
              UNION {going} JOIN going ON r.UNIQUE_CONSTRAINT_SCHEMA = in_schema AND r.REFERENCED_TABLE_NAME = name \
              WHERE r.DELETE_RULE = 'CASCADE') \
-             SELECT 1 FROM going WHERE in_schema = {schema} AND name = {table}"
+             SELECT 1 FROM going WHERE in_schema = {schema} AND name = {table} \
+             UNION ALL SELECT 1 FROM information_schema.KEY_COLUMN_USAGE k {LEFT_JOIN_RULES} \
+             WHERE k.TABLE_SCHEMA = {schema} AND k.TABLE_NAME = {table} AND k.REFERENCED_TABLE_NAME IS NOT NULL \
+             AND (k.REFERENCED_TABLE_SCHEMA <> k.TABLE_SCHEMA OR k.REFERENCED_TABLE_NAME <> k.TABLE_NAME) \
+             AND r.CONSTRAINT_NAME IS NULL"
         )
     }
 
@@ -284,6 +289,10 @@ impl Classify for MySql {
             | 1300 | 3854 | 1071 | 3819 | 4025 | 1216 | 1217 | 1451 | 1452 | 1644 | 1526 => {
                 Cause::Record
             }
+            // a JSON text or path that an expression of the table met
+            4035..=4045 => Cause::Record,
+            // any other value or constraint; what a trigger signalled under a number of its own
+            _ if ["22", "23", "45"].contains(&class(error).as_str()) => Cause::Record,
             _ => Cause::Other,
         }
     }
@@ -297,9 +306,16 @@ impl Classify for MySql {
         )
     }
 
+    // The transaction is undone after none of these for certain: interrupted, or the log could not be written.
+    fn ends_session(error: &dyn DatabaseError) -> bool {
+        matches!(number(error), 1317 | 1026 | 1598)
+    }
+
     // Duplicate entry '…' for key 'slug': the value comes first and may hold anything, so the last quotes count.
     fn constraint(error: &dyn DatabaseError) -> Option<String> {
-        let (_, name) = error.message().rsplit_once(" for key '")?;
+        let message = error.message();
+        let is_servers = class(error) != SIGNALLED && message.starts_with("Duplicate entry '");
+        let (_, name) = message.rsplit_once(" for key '").filter(|_| is_servers)?;
         name.strip_suffix('\'').map(str::to_owned)
     }
 
@@ -313,9 +329,10 @@ impl Classify for MySql {
         ];
         // NULL refused, no default, too long, out of range, collations that do not mix, CHECK, foreign key, CHECK OPTION.
         const COLUMNS: &[u16] = &[
-            1048, 1364, 1406, 1264, 1267, 1270, 1271, 3819, 4025, 1451, 1452, 1369,
+            1048, 1364, 1406, 1264, 1265, 1267, 1270, 1271, 3819, 4025, 1451, 1452, 1369,
         ];
-        SURROUNDINGS.contains(&number(error)) || COLUMNS.contains(&number(error))
+        class(error) != SIGNALLED
+            && (SURROUNDINGS.contains(&number(error)) || COLUMNS.contains(&number(error)))
     }
 
     // Most errors have the one SQLSTATE that says nothing.
@@ -368,6 +385,10 @@ impl Wire<Self> for MySql {
     wire!(MySql);
 }
 
+/// The rules of the foreign keys `k`, which are NULL where the catalog does not show them.
+const LEFT_JOIN_RULES: &str = "LEFT JOIN information_schema.REFERENTIAL_CONSTRAINTS r \
+     ON r.CONSTRAINT_SCHEMA = k.CONSTRAINT_SCHEMA AND r.TABLE_NAME = k.TABLE_NAME AND r.CONSTRAINT_NAME = k.CONSTRAINT_NAME";
+
 /// What the catalog calls a table's schema, the table and a column of it, as expressions.
 fn in_catalog(from: &str, column: &str) -> (String, String, String) {
     let (schema, table) = path(from);
@@ -378,6 +399,15 @@ fn in_catalog(from: &str, column: &str) -> (String, String, String) {
 /// A text as a literal.
 fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}
+
+/// The class of what a trigger signals, unless it says that it is another.
+const SIGNALLED: &str = "45";
+
+/// The class of the error's SQLSTATE.
+fn class(error: &dyn DatabaseError) -> String {
+    let code = error.code().unwrap_or_default();
+    code.get(..2).unwrap_or_default().to_owned()
 }
 
 fn number(error: &dyn DatabaseError) -> u16 {

@@ -53,6 +53,7 @@ impl Dialect for Postgres {
         ),
         // The default of 4 is that of a disk that must move its head: until a table has half a million rows, the server would
         // rather read all of it for each chunk.
+        types_values: false,
         plan_by_keys: Some("SET LOCAL random_page_cost = 1.1"),
         survives_drop: false,
         // Nothing waits before the first statement, and SET LOCAL ends with the transaction.
@@ -335,6 +336,8 @@ impl Classify for Postgres {
             Some(code) if ["22", "23", "54", "P0"].contains(&code.get(..2).unwrap_or_default()) => {
                 Cause::Record
             }
+            // what a trigger raised under a code of its own
+            _ if is_raised(error) => Cause::Record,
             _ => Cause::Other,
         }
     }
@@ -355,7 +358,9 @@ impl Classify for Postgres {
     }
 
     fn constraint(error: &dyn DatabaseError) -> Option<String> {
-        error.constraint().map(str::to_owned)
+        // RAISE may call it as it likes.
+        let name = error.constraint().filter(|_| !is_raised(error));
+        name.map(str::to_owned)
     }
 
     // Messages of class 22 quote values; a unique violation does so in its detail only. What a function or trigger says with
@@ -389,6 +394,10 @@ impl Classify for Postgres {
         let Some(code) = error.code() else {
             return false;
         };
+        // A new value of an enum that cannot be used yet is named.
+        if code == "55P04" {
+            return false;
+        }
         matches!(&*code, "22001" | "22021")
             || [
                 "08", "0A", "23", "25", "28", "3D", "3F", "40", "42", "44", "53", "54", "55", "57",
@@ -469,6 +478,11 @@ impl<T: Column<Postgres>> Encode<'_, Postgres> for Array<'_, T> {
     fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
         self.0.as_slice().encode_by_ref(buffer)
     }
+}
+
+/// Whether a function or trigger said it with RAISE.
+fn is_raised(error: &dyn DatabaseError) -> bool {
+    routine(error) == Some("exec_stmt_raise")
 }
 
 /// The function of the server that gave the error.

@@ -45,6 +45,7 @@ impl Dialect for Sqlite {
         // A stale snapshot is an error of the first write.
         snapshot: None,
         counts_updates: true,
+        types_values: true,
         plan_by_keys: None,
         survives_drop: true,
         limits_begin: true,
@@ -209,6 +210,8 @@ impl Classify for Sqlite {
             _ if matches!(code & 0xff, 5 | 6) => Cause::LockTimeout,
             // too big; a constraint, what a trigger raised among them; not of the type
             _ if matches!(code & 0xff, 18..=20) => Cause::Record,
+            // what a function says of its arguments, in an expression of the table's
+            1 if !is_of_statement(error.message()) => Cause::Record,
             _ => Cause::Other,
         }
     }
@@ -224,10 +227,35 @@ impl Classify for Sqlite {
         Some(columns.to_owned())
     }
 
-    // All messages are SQLite's own, but for that of a trigger's RAISE.
+    // Messages are SQLite's own, but for that of a trigger's RAISE; functions quote their arguments.
     fn is_safe_to_show(error: &dyn DatabaseError) -> bool {
-        error.code().as_deref() != Some("1811")
+        match error.code().as_deref() {
+            Some("1811") => false,
+            Some("1") => is_of_statement(error.message()),
+            _ => true,
+        }
     }
+}
+
+/// Whether an error with SQLite's general code is one of a statement: what it names is not there, or it cannot be run here. The
+/// code says nothing else, and a function's errors have it too.
+fn is_of_statement(message: &str) -> bool {
+    const BEGINNINGS: &[&str] = &[
+        "no such ",
+        "table ",
+        "near \"",
+        "incomplete input",
+        "foreign key mismatch",
+        "cannot ",
+        "ambiguous column name",
+        "too many ",
+        "unknown ",
+        "database ",
+        "SQL logic error",
+    ];
+    BEGINNINGS
+        .iter()
+        .any(|beginning| message.starts_with(beginning))
 }
 
 impl Codec<Self> for Sqlite {

@@ -48,7 +48,8 @@ impl<DB: Supported> Statement<DB> {
             this.push(fact);
         }
         this.push(&format!(
-            " FROM (SELECT 1) upsert_one LEFT JOIN {table} ON 1 = 0"
+            " FROM (SELECT 1) {} LEFT JOIN {table} ON 1 = 0",
+            sql.own("one")
         ));
         this
     }

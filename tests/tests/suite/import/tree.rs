@@ -1,5 +1,6 @@
 //! Missing rows that refer to each other, or that rows of the import refer to.
 
+use sqlx::Pool;
 use upsert_runtime::{Error, LockedUpsert, Missing, Report};
 
 use super::super::races::until_one_waits;
@@ -13,6 +14,7 @@ tests![
     a_row_out_of_the_scope_goes_as_the_schema_has_it,
     a_key_is_not_had_by_a_deletion_that_takes_a_row_of_the_import,
     a_deletion_that_comes_back_by_another_table,
+    rights_on_the_table_alone on ["mysql"],
     a_row_that_begins_to_refer_meanwhile_keeps_what_it_refers_to on ["postgres", "mysql"],
 ];
 
@@ -193,6 +195,42 @@ async fn a_deletion_that_comes_back_by_another_table(db: Db) {
     let all = Node::import([node(2), node(9)]).missing(Missing::Delete);
     let report = all.run(&db.pool).await.expect("an import");
     assert_eq!(report.unchanged, 2);
+}
+
+/// The catalog hides the rules of foreign keys from who has no rights on the whole database.
+async fn rights_on_the_table_alone(db: Db) {
+    nodes(
+        &db,
+        "ON DELETE CASCADE",
+        &[(1, None), (2, Some(1)), (9, None)],
+    )
+    .await;
+    let user = &db.name;
+    db.run(&format!(
+        "CREATE USER '{user}'@'%' IDENTIFIED BY 'pass'; GRANT SELECT, INSERT, UPDATE, DELETE ON node TO '{user}'@'%'"
+    ))
+    .await;
+    // The same server, for somebody else.
+    let url = db.url();
+    let (scheme, rest) = url.split_once("://").expect("a URL");
+    let (_, place) = rest.split_once('@').expect("a user");
+    let url = format!("{scheme}://{user}:pass@{place}");
+    let pool = Pool::<Sqlx>::connect(&url).await.expect("a pool");
+    let import = |records: Vec<NewNode>| {
+        let import = Node::import(records).missing(Missing::Delete);
+        import.max_share(1.0).run(&pool)
+    };
+    let report = import(vec![node(9), node(2)]).await.expect("an import");
+    assert_eq!((report.missing, report.deleted), (1, 0), "{report}");
+    assert_eq!(slugs(&db).await, ["s1", "s2", "s9"]);
+    // Where it may come back, nobody can tell that it does not.
+    db.run("CREATE TABLE other (id {id}); ALTER TABLE node ADD COLUMN other_id bigint, ADD FOREIGN KEY (other_id) REFERENCES other (id)")
+        .await;
+    let error = import(vec![node(9)]).await.unwrap_err();
+    assert!(error.to_string().contains("ON DELETE CASCADE"), "{error}");
+    assert_eq!(slugs(&db).await, ["s1", "s2", "s9"]);
+    pool.close().await;
+    db.run(&format!("DROP USER '{user}'@'%'")).await;
 }
 
 async fn a_row_that_begins_to_refer_meanwhile_keeps_what_it_refers_to(db: Db) {

@@ -1,5 +1,6 @@
 //! Stored rows that cannot be read, in a table from which missing rows are deleted.
 
+use sqlx::types::chrono::{DateTime, Utc};
 use upsert_runtime::{Error, Import, LockedUpsert, Missing, Report};
 use upsert_tests::Target;
 
@@ -11,6 +12,7 @@ tests![
     many_in_a_row,
     one_that_a_record_finds_keeps_all,
     a_date_that_is_none on ["mysql"],
+    a_time_without_end on ["postgres"],
 ];
 
 /// Rows of which the third column of those with these numbers holds what its field cannot.
@@ -123,4 +125,34 @@ async fn a_date_that_is_none(db: Db) {
         .collect();
     assert_eq!(ids, [Some("11")]);
     assert_eq!((report.missing, report.deleted), (1, 1), "{report}");
+}
+
+#[derive(Debug, Clone, PartialEq, LockedUpsert)]
+#[lookup(slug)]
+struct Ending {
+    id: i64,
+    slug: String,
+    ends_at: DateTime<Utc>,
+}
+
+/// sqlx 0.9.0 reads such a value with a panic.
+async fn a_time_without_end(db: Db) {
+    db.run(
+        "CREATE TABLE ending (id {id}, slug {text} NOT NULL UNIQUE, ends_at timestamptz NOT NULL); \
+         INSERT INTO ending (slug, ends_at) VALUES ('a', 'infinity'), ('b', '2030-01-01Z'), ('c', '2030-01-01Z')",
+    )
+    .await;
+    let ending = |slug: &str| NewEnding {
+        slug: slug.to_owned(),
+        ends_at: DateTime::from_timestamp(1_893_456_000, 0).expect("a time"),
+    };
+    let error = Ending::upsert(ending("a")).run(&db.pool).await.unwrap_err();
+    assert!(error.to_string().contains("column `ends_at`"), "{error}");
+    let import = Ending::import([ending("b")]).missing(Missing::Delete);
+    let report = import.run(&db.pool).await.expect("an import");
+    assert_eq!((report.unchanged, report.deleted), (1, 1), "{report}");
+    let [row] = &report.unreadable[..] else {
+        panic!("{report}");
+    };
+    assert_eq!(row.id.as_deref(), Some("1"));
 }
