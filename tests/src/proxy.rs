@@ -26,10 +26,15 @@ pub struct Answer {
     pub times: u32,
     /// The server's severity, such as `FATAL`, where it has some; a session does not outlive this and `PANIC`.
     pub severity: &'static str,
-    /// The code.
+    /// The code; [`NONE`](Self::NONE) where the connection breaks in place of an answer.
     pub code: &'static str,
     /// Whether the server carries the statement out before.
     pub done: bool,
+}
+
+impl Answer {
+    /// No code, and no answer at all.
+    pub const NONE: &'static str = "";
 }
 
 /// What is done before a statement with this text is passed on.
@@ -246,6 +251,9 @@ impl Wire {
                 self.server.write_all(&message).await?;
                 // What the server says is kept from the client.
                 let _ = self.server.read(&mut [0; 1024]).await?;
+            }
+            if answer.code == Answer::NONE {
+                return Ok(false);
             }
             self.client.write_all(&error(DB::TARGET, &answer)).await?;
             if matches!(answer.severity, "FATAL" | "PANIC") {

@@ -15,7 +15,7 @@ mod postgres;
 mod sqlite;
 pub(crate) mod wire;
 
-pub(crate) use self::capabilities::Capabilities;
+pub(crate) use self::capabilities::{Alone, Capabilities};
 pub(crate) use self::classify::{Cause, Classify, cause, is_out_of_reach};
 pub(crate) use self::codec::{Codec, FieldCodec};
 pub(crate) use self::dialect::Dialect;

@@ -154,7 +154,7 @@ pub enum Error {
         source: Option<sqlx::Error>,
     },
 
-    /// The connection broke while COMMIT was under way, the server ended the session with an error (PostgreSQL's FATAL and
+    /// The connection broke while COMMIT was under way, or a statement that is a transaction by itself, the server ended the session with an error (PostgreSQL's FATAL and
     /// PANIC), or a cluster did not say how it ended (1180): nobody can know whether it took effect. Look before you write again.
     #[error(
         "{at}: the connection or the server failed meanwhile; whether it took effect is unknown"

@@ -1,5 +1,6 @@
 //! One record, or one row: what `upsert`, `lock`, `modify` and a locked row's methods do, whatever the model.
 
+mod alone;
 mod chain;
 mod lock;
 mod locked;

@@ -118,8 +118,8 @@ pub struct RowKey {
     pub(crate) parts: KeyParts,
 }
 
-/// The texts of one dialect, written at compile time. `step::statement` and `import::batch` join them where the shape is known
-/// only later.
+/// The texts of one dialect, written at compile time. `step::statement`, `step::alone` and `import::batch` join them where the
+/// shape is known only later.
 #[derive(Debug)]
 pub struct Sql {
     /// `SELECT "id", …`

@@ -1,5 +1,6 @@
 //! The steps of an algorithm, one statement each.
 
+mod alone;
 mod columns;
 mod delete;
 mod insert;
@@ -9,6 +10,7 @@ mod spelling;
 mod statement;
 mod update;
 
+pub(crate) use self::alone::Look;
 pub(crate) use self::insert::Inserted;
 pub(crate) use self::lookup::{Found, SecondLook};
 pub(crate) use self::session::Session;

@@ -278,7 +278,8 @@ async fn while_it_waits_for_a_lock(db: Db) {
         drop(held.expect("a lock").expect("a row"));
         let dropped = match turn {
             0 => {
-                let upsert = Taxonomy::upsert(record("r1", "rock")).run(&pool);
+                // What differs: else nothing is waited for where nothing need be locked.
+                let upsert = Taxonomy::upsert(record("r1", "rock").named("Rock")).run(&pool);
                 tokio::time::timeout(soon, upsert).await.map(drop)
             }
             1 => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sqlx::pool::PoolOptions;
 use sqlx::types::Uuid;
 use sqlx::{Database, Pool};
-use upsert_runtime::{Error, LockedUpsert, Outcome, Retry};
+use upsert_runtime::{Error, LockedUpsert, Outcome, Retry, Upsert, Wait};
 use upsert_tests::{Answer, Proxy, Target};
 
 use super::models::{NewTaxonomy, TAXONOMY, Taxonomy, numbered, record, upsert, with_rows};
@@ -47,6 +47,11 @@ async fn stored(db: &Db) -> i64 {
     db.number("SELECT count(*) FROM taxonomy").await
 }
 
+/// A record whose statements have a transaction around them: a limit of waiting is said in it.
+fn in_a_transaction(n: i64) -> Upsert<'static, Taxonomy> {
+    Taxonomy::upsert(numbered(n)).wait(Wait::Forever)
+}
+
 async fn a_commit_that_a_dying_server_answers(db: Db) {
     with_rows(&db, []).await;
     for (n, severity) in [(1, "PANIC"), (2, "FATAL")] {
@@ -57,14 +62,14 @@ async fn a_commit_that_a_dying_server_answers(db: Db) {
         };
         let proxy = Proxy::answering(&db, full).await;
         let pool = proxy.pool(&db, 1);
-        let error = Taxonomy::upsert(numbered(n)).run(&pool).await.unwrap_err();
+        let error = in_a_transaction(n).run(&pool).await.unwrap_err();
         assert!(matches!(error, Error::CommitUnknown { .. }), "{error}");
         assert_eq!(stored(&db).await, n);
     }
     // The session lives, so the server has answered for good.
     let proxy = Proxy::answering(&db, answer("COMMIT", "ERROR", "53100")).await;
     let pool = proxy.pool(&db, 1);
-    let error = Taxonomy::upsert(numbered(3)).run(&pool).await.unwrap_err();
+    let error = in_a_transaction(3).run(&pool).await.unwrap_err();
     assert!(matches!(error, Error::Database { .. }), "{error}");
     assert_eq!(stored(&db).await, 2);
 }
@@ -73,14 +78,14 @@ async fn a_session_that_was_idle_for_too_long(db: Db) {
     with_rows(&db, []).await;
     let idle = || Proxy::answering(&db, answer("COMMIT", "FATAL", "25P03"));
     let proxy = idle().await;
-    let once = Taxonomy::upsert(numbered(1)).retry(Retry::never());
+    let once = in_a_transaction(1).retry(Retry::never());
     let error = once.run(&proxy.pool(&db, 1)).await.unwrap_err();
     assert!(matches!(error, Error::TransactionLost { .. }), "{error}");
     assert!(error.is_retryable());
     assert_eq!(stored(&db).await, 0);
     let proxy = idle().await;
     let pool = proxy.pool(&db, 1);
-    let again = Taxonomy::upsert(numbered(1)).run(&pool);
+    let again = in_a_transaction(1).run(&pool);
     assert_eq!(again.await.expect("an upsert").outcome, Outcome::Created);
     assert_eq!(stored(&db).await, 1);
 }
@@ -342,19 +347,20 @@ async fn refusals_that_do_not_follow_each_other(db: Db) {
     db.run(&TAXONOMY.replace("name {text} NOT NULL", "name {text} NOT NULL UNIQUE"))
         .await;
     upsert(&db, record("r1", "rock").named("taken")).await;
-    // The numbers of a sequence are not rolled back. Two refusals, then another end of the attempt, then a third refusal.
+    // The numbers of a sequence are not rolled back. One refusal without a transaction, two in one, then another end of the attempt,
+    // then a third refusal.
     db.run(
         "CREATE SEQUENCE tries; \
          CREATE FUNCTION judge() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
-         CASE nextval('tries') WHEN 1, 2, 4 THEN RETURN new; \
-         WHEN 3 THEN RAISE EXCEPTION 'played' USING ERRCODE = 'serialization_failure'; \
+         CASE nextval('tries') WHEN 1, 2, 3, 5 THEN RETURN new; \
+         WHEN 4 THEN RAISE EXCEPTION 'played' USING ERRCODE = 'serialization_failure'; \
          ELSE new.name := 'free'; RETURN new; END CASE; END $$; \
          CREATE TRIGGER judge BEFORE INSERT ON taxonomy FOR EACH ROW EXECUTE FUNCTION judge()",
     )
     .await;
     let done = upsert(&db, record("r2", "jazz").named("taken")).await;
     assert_eq!(done.outcome, Outcome::Created);
-    assert_eq!(db.number("SELECT last_value FROM tries").await, 5);
+    assert_eq!(db.number("SELECT last_value FROM tries").await, 6);
 }
 
 async fn what_the_server_says_of_itself(db: Db) {

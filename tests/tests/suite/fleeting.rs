@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use upsert_runtime::{Error, LockedUpsert, Outcome, Retry};
+use upsert_runtime::{Error, LockedUpsert, Outcome, Retry, Upsert, Wait};
 use upsert_tests::Proxy;
 
 use super::models::{Taxonomy, record, with_rows};
@@ -38,9 +38,14 @@ async fn with_others(db: &Db, inserts: u32) -> (Proxy, Arc<AtomicU32>) {
     (Proxy::doing_before_each(db, meanwhile).await, sent)
 }
 
+/// A limit of waiting is said in a transaction; without one a single statement writes the row, whether it comes and goes or not.
+fn in_a_transaction() -> Upsert<'static, Taxonomy> {
+    Taxonomy::upsert(record(None, "rock")).wait(Wait::Forever)
+}
+
 async fn a_row_that_is_gone_whenever_it_is_to_be_locked(db: Db) {
     let (proxy, inserts) = with_others(&db, 7).await;
-    let upsert = Taxonomy::upsert(record(None, "rock")).retry(Retry::never());
+    let upsert = in_a_transaction().retry(Retry::never());
     let done = upsert.run(&proxy.pool(&db, 1)).await;
     let updated = Outcome::Updated {
         matched_by: "slug",
@@ -53,7 +58,7 @@ async fn a_row_that_is_gone_whenever_it_is_to_be_locked(db: Db) {
 async fn a_row_that_never_stays(db: Db) {
     let (proxy, _) = with_others(&db, u32::MAX).await;
     let pool = proxy.pool(&db, 1);
-    let upsert = || Taxonomy::upsert(record(None, "rock")).retry(Retry::attempts(2));
+    let upsert = || in_a_transaction().retry(Retry::attempts(2));
     let error = upsert().run(&pool).await.unwrap_err();
     let Error::Exhausted { source, .. } = &error else {
         panic!("{error}");

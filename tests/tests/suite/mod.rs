@@ -23,6 +23,7 @@ macro_rules! tests {
 }
 
 mod again;
+mod alone;
 mod altered_keys;
 mod cancellation;
 mod conflicts;
@@ -54,6 +55,7 @@ mod writes;
 pub(crate) fn tests() -> Suite<Sqlx> {
     let mut suite = Suite::default();
     again::add(&mut suite);
+    alone::add(&mut suite);
     altered_keys::add(&mut suite);
     cancellation::add(&mut suite);
     conflicts::add(&mut suite);

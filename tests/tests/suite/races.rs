@@ -187,7 +187,7 @@ async fn renamed_while_waiting(db: Db) {
         &db,
         "UPDATE taxonomy SET slug = 'jazz'",
         "",
-        record(None, "rock"),
+        record(None, "rock").named("Rock"),
         None,
     )
     .await;
@@ -231,7 +231,7 @@ async fn deleted_and_inserted_again_while_waiting(db: Db) {
         &db,
         "DELETE FROM taxonomy",
         again,
-        record("r1", "rock"),
+        record("r1", "rock").named("Rock"),
         None,
     )
     .await

@@ -19,7 +19,8 @@ use super::stored::target;
 
 /// One record on its way into the table; made by [`LockedUpsert::upsert`](crate::LockedUpsert::upsert).
 ///
-/// Both ways to run it do the same:
+/// Both ways to run it do the same, but that on PostgreSQL [`run`](Self::run) mostly locks a row only while it writes it
+/// ([guide](crate::guide::one_record#what-is-sent-what-is-locked-and-until-when)):
 ///
 /// 1. The look-ups are tried in the order declared, but those with a NULL or blank column in the record. The first that finds
 ///    a row wins, and the row is locked until the transaction ends. On PostgreSQL:
@@ -101,7 +102,7 @@ impl<'f, M: Contract> Upsert<'f, M> {
         self
     }
 
-    /// Runs in a transaction of its own.
+    /// Runs in a transaction of its own, which may be a single statement.
     ///
     /// After a deadlock, a serialization failure, a lost create race, a connection lost before COMMIT or one that was not to be
     /// had the whole is done again, within the bounds of [`retry`](Self::retry). Dropped in flight, it leaves no lock and no open transaction behind;

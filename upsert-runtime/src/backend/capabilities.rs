@@ -61,4 +61,27 @@ pub struct Capabilities {
 
     /// The most values that one statement takes.
     pub most_values: usize,
+
+    /// With what one record is looked for and written without a transaction around it.
+    pub alone: Option<Alone>,
+}
+
+/// Expressions of statements that are each a transaction of their own.
+#[derive(Debug, Clone, Copy)]
+#[expect(unnameable_types, reason = "only this crate names it")]
+pub struct Alone {
+    /// Whether the transaction, for all that can be told, is this statement's own, and reads what is committed.
+    pub is_own: &'static str,
+
+    /// Marks the transaction.
+    pub mark: &'static str,
+
+    /// Whether the transaction is not one that was marked.
+    pub is_unmarked: &'static str,
+
+    /// What tells a version of a row from every other one, behind the table's name and a dot; 0 where the table has no versions.
+    pub version: &'static str,
+
+    /// Behind a value: its text, which is compared byte by byte.
+    pub text: &'static str,
 }

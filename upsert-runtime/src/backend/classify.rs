@@ -41,6 +41,8 @@ pub enum Cause {
     StatementLost,
     /// The tables are not as they were when the statement was prepared, or the server has forgotten it.
     StatementOutdated,
+    /// The server has no room, no memory or an error of its own, or ended a statement that ran for too long.
+    InTrouble,
     /// There is no hash function for the type of a key.
     Incomparable,
     /// A value, or the row as a whole, was refused: another record may fare better.

@@ -68,6 +68,9 @@ pub trait Codec<DB: Database> {
     /// The SQL types of a row's columns.
     fn types(row: &DB::Row) -> Vec<DB::TypeInfo>;
 
+    /// Binds a number of this crate's.
+    fn bind_number(number: i64, to: &mut DB::Arguments) -> BindResult;
+
     /// The bytes in which a value is sent; its type is known to who compares them.
     fn bytes<T: Column<DB>>(value: &T) -> Result<Bytes, BoxDynError>;
 
@@ -286,6 +289,14 @@ macro_rules! codec {
         ) -> $crate::backend::codec::BindResult {
             use sqlx::Arguments as _;
             to.add(value)
+        }
+
+        fn bind_number(
+            number: i64,
+            to: &mut <$database as Database>::Arguments,
+        ) -> $crate::backend::codec::BindResult {
+            use sqlx::Arguments as _;
+            to.add(number)
         }
 
         fn types(row: &<$database as Database>::Row) -> Vec<<$database as Database>::TypeInfo> {

@@ -56,6 +56,7 @@ impl Dialect for MySql {
         arrays: false,
         // The protocol counts them in 16 bits.
         most_values: 65_535,
+        alone: None,
     };
 
     const ROWS: Option<&'static str> = None;

@@ -16,7 +16,7 @@ use sqlx::{
 use super::codec::{BindResult, Bytes, Column, codec, typed};
 use super::wire::wire;
 use super::{
-    Capabilities, Cause, Classify, Codec, Dialect, Driver, Literal, MadeUp, Supported, Wire,
+    Alone, Capabilities, Cause, Classify, Codec, Dialect, Driver, Literal, MadeUp, Supported, Wire,
     made_up, sealed,
 };
 use crate::locking::{Locking, Mode, Wait};
@@ -61,6 +61,16 @@ impl Dialect for Postgres {
         arrays: true,
         // The protocol counts them in 16 bits.
         most_values: 65_535,
+        alone: Some(Alone {
+            // Of a transaction that somebody left open on a pooled connection nothing tells that has written nothing; so it is
+            // marked as well.
+            is_own: "txid_current_if_assigned() IS NULL AND current_setting('transaction_isolation') = 'read committed'",
+            mark: "set_config('upsert.look', '1', true)",
+            is_unmarked: "current_setting('upsert.look', true) IS DISTINCT FROM '1'",
+            // The transaction that wrote it. A foreign table has 0 there.
+            version: "xmin::TEXT::INT8",
+            text: "::TEXT COLLATE \"C\"",
+        }),
     };
 
     fn begin(wait: Option<Wait>) -> SqlStr {
@@ -338,6 +348,10 @@ impl Classify for Postgres {
             }
             // what a trigger raised under a code of its own
             _ if is_raised(error) => Cause::Record,
+            // resources; an operator or a limit of time; the system; the server itself
+            Some(code) if ["53", "57", "58", "XX"].contains(&code.get(..2).unwrap_or_default()) => {
+                Cause::InTrouble
+            }
             _ => Cause::Other,
         }
     }

@@ -52,6 +52,7 @@ impl Dialect for Sqlite {
         arrays: false,
         // SQLITE_MAX_VARIABLE_NUMBER
         most_values: 32_766,
+        alone: None,
     };
 
     // The write transaction is the lock.

@@ -54,6 +54,15 @@ pub trait Wire<DB: Database> {
         keep_prepared: bool,
     ) -> impl Future<Output = sqlx::Result<Vec<DB::Row>>> + Send;
 
+    /// The same, and what came before an error is there after it: whether the server had begun to answer.
+    fn fetch_into(
+        conn: &mut DB::Connection,
+        sql: SqlStr,
+        arguments: DB::Arguments,
+        keep_prepared: bool,
+        rows: &mut Vec<DB::Row>,
+    ) -> impl Future<Output = sqlx::Result<()>> + Send;
+
     /// Sends a statement that gives no rows.
     fn execute(
         conn: &mut DB::Connection,
@@ -97,6 +106,24 @@ macro_rules! wire {
                 .persistent(keep_prepared)
                 .fetch_all(conn)
                 .await
+        }
+
+        async fn fetch_into(
+            conn: &mut <$database as Database>::Connection,
+            sql: sqlx::SqlStr,
+            arguments: <$database as Database>::Arguments,
+            keep_prepared: bool,
+            rows: &mut Vec<<$database as Database>::Row>,
+        ) -> sqlx::Result<()> {
+            let query = sqlx::query_with(sql, arguments).persistent(keep_prepared);
+            let mut answer = query.fetch(conn);
+            // To its end, where a constraint may refuse what the rows told.
+            while let Some(row) =
+                std::future::poll_fn(|context| answer.as_mut().poll_next(context)).await
+            {
+                rows.push(row?);
+            }
+            Ok(())
         }
 
         async fn execute(

@@ -57,9 +57,9 @@ impl<'f> Record<'f> {
 /// A record as a unit of work: look up, then update or create.
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct Chain<'f, DB: Supported> {
-    mapping: Mapping<DB>,
-    new: New,
-    updating: Updating<'f>,
+    pub(super) mapping: Mapping<DB>,
+    pub(super) new: New,
+    pub(super) updating: Updating<'f>,
     /// How many times in a row a unique index refused the record though no key, or only a fallback, found a row.
     refusals: u32,
     /// How many times since the attempt began a row was seen after a refusal, and was gone before it could be locked.
@@ -116,13 +116,7 @@ impl<'f, DB: Supported> Chain<'f, DB> {
             lookup,
             is_locked,
         } = found;
-        let fields = self.mapping.fields;
-        let mut changes = match &mut self.updating {
-            Updating::New => (fields.updating)(&self.new),
-            Updating::Changes(changes) => (fields.clone_changes)(changes),
-            Updating::Row(changes) => changes(&row),
-        };
-        (fields.trim)(&mut changes);
+        let changes = self.changes(&row);
         let matched_by = self.mapping.model.lookups[lookup].name;
         if !is_locked {
             let is_unchanged = self.mapping.differing(&row, &changes).is_empty();
@@ -168,6 +162,18 @@ impl<DB: Supported> Chain<'_, DB> {
         Ok(())
     }
 
+    /// The updating data of the row that was found, trimmed.
+    pub(super) fn changes(&mut self, row: &Row) -> Changes {
+        let fields = self.mapping.fields;
+        let mut changes = match &mut self.updating {
+            Updating::New => (fields.updating)(&self.new),
+            Updating::Changes(changes) => (fields.clone_changes)(changes),
+            Updating::Row(changes) => changes(row),
+        };
+        (fields.trim)(&mut changes);
+        changes
+    }
+
     /// Notes which columns of the look-up that found the row were written: the database calls what they held equal to the record's.
     fn note_spelling(&self, lookup: usize, updated: &Updated) {
         if !matches!(self.updating, Updating::New) {
@@ -192,6 +198,13 @@ impl<DB: Supported> UnitOfWork<DB> for Chain<'_, DB> {
     fn began(&mut self, attempt: u32) {
         self.gone = 0;
         self.span.record("attempts", attempt);
+    }
+
+    async fn alone(
+        &mut self,
+        session: &mut Session<'_, DB>,
+    ) -> Result<Option<Upserted<Row>>, Error> {
+        self.without_transaction(session).await
     }
 
     async fn once(&mut self, session: &mut Session<'_, DB>) -> Result<Upserted<Row>, Error> {

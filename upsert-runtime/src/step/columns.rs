@@ -57,7 +57,7 @@ impl<DB: Supported> Statement<DB> {
 
 impl<DB: Supported> Mapping<DB> {
     /// The columns of a row that cannot be read as their fields, and why.
-    fn misfits(self, row: &DB::Row) -> Vec<(&'static str, Mismatch)> {
+    pub(super) fn misfits(self, row: &DB::Row) -> Vec<(&'static str, Mismatch)> {
         let types = DB::Driver::types(row);
         let columns = self.model.columns.iter().zip(types).enumerate();
         let misfit = |(column, (known, sql)): (

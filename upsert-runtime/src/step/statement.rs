@@ -241,17 +241,23 @@ impl<DB: Supported> Statement<DB> {
     pub(crate) fn insert(mapping: Mapping<DB>, new: &New, quiet: bool) -> sqlx::Result<Self> {
         let sql = mapping.sql();
         let mut this = Self::new(format!("{} VALUES (", sql.insert));
-        for (place, &column) in mapping.model.created.iter().enumerate() {
-            this.separate(place);
-            this.new_value(mapping, new, column)?;
-        }
-        this.push(sql.insert_touch);
+        this.created(mapping, new)?;
         this.push(")");
         if quiet {
             this.push(DB::Driver::CAPABILITIES.quiet_insert.unwrap_or_default());
         }
         this.push(sql.returning.unwrap_or_default());
         Ok(this)
+    }
+
+    /// The values of the created columns, bound, then those of the `touch` columns.
+    pub(super) fn created(&mut self, mapping: Mapping<DB>, new: &New) -> sqlx::Result<()> {
+        for (place, &column) in mapping.model.created.iter().enumerate() {
+            self.separate(place);
+            self.new_value(mapping, new, column)?;
+        }
+        self.push(mapping.sql().insert_touch);
+        Ok(())
     }
 
     /// `SELECT CASE WHEN NOT COALESCE("slug" = $1, FALSE) THEN 0 … END FROM "taxonomy" WHERE "id" = $2`
@@ -289,6 +295,18 @@ impl<DB: Supported> Statement<DB> {
         changes: &Changes,
         columns: &[usize],
     ) -> sqlx::Result<Self> {
+        let mut this = Self::set(mapping, row, changes, columns)?;
+        this.push(mapping.sql().returning.unwrap_or_default());
+        Ok(this)
+    }
+
+    /// The same, and nothing is returned.
+    pub(super) fn set(
+        mapping: Mapping<DB>,
+        row: &Row,
+        changes: &Changes,
+        columns: &[usize],
+    ) -> sqlx::Result<Self> {
         let sql = mapping.sql();
         let mut this = Self::new(sql.update.to_owned());
         for (place, &column) in columns.iter().enumerate() {
@@ -300,7 +318,6 @@ impl<DB: Supported> Statement<DB> {
         this.push(sql.touch);
         this.push(sql.where_id);
         this.id(mapping, row)?;
-        this.push(sql.returning.unwrap_or_default());
         Ok(this)
     }
 

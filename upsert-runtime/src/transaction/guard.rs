@@ -59,8 +59,19 @@ impl<DB: Supported> State<DB> {
 }
 
 impl<DB: Supported> Transaction<DB> {
-    /// Takes a connection and begins on it. From the first byte sent the guard is armed.
+    /// Takes a connection and begins on it.
     pub(crate) async fn begin(
+        pool: &Pool<DB>,
+        model: Option<&'static str>,
+        wait: Option<Wait>,
+    ) -> Result<Self, Error> {
+        let mut tx = Self::acquire(pool, model, wait).await?;
+        tx.start(model).await?;
+        Ok(tx)
+    }
+
+    /// Takes a connection. From the first byte sent on it the guard is armed.
+    pub(super) async fn acquire(
         pool: &Pool<DB>,
         model: Option<&'static str>,
         wait: Option<Wait>,
@@ -68,7 +79,7 @@ impl<DB: Supported> Transaction<DB> {
         let connection = pool.acquire().await.map_err(|source| {
             Error::of_connecting::<DB>(Step::new(model, Operation::Connect), source)
         })?;
-        let mut tx = Self {
+        Ok(Self {
             connection,
             state: State {
                 open: true,
@@ -77,27 +88,37 @@ impl<DB: Supported> Transaction<DB> {
                 wait,
                 before: None,
             },
-        };
+        })
+    }
+
+    /// Begins on the connection that was taken.
+    pub(super) async fn start(&mut self, model: Option<&'static str>) -> Result<(), Error> {
+        let wait = self.state.wait;
         let at = Step::new(model, Operation::Begin);
         let failed = |source| Error::of::<DB>(at, source).under::<DB>(wait);
         // A transaction that SQLite has ended by itself leaves sqlx counting one that is not there.
-        roll_back_all::<DB>(&mut tx.connection)
+        roll_back_all::<DB>(&mut self.connection)
             .await
             .map_err(failed)?;
         if DB::Driver::CAPABILITIES.limits_begin
             && let Some(limit) = wait.and_then(DB::Driver::setting)
         {
-            let before = DB::Driver::read_setting(&mut tx.connection).await;
-            tx.state.before = Some(before.map_err(failed)?);
-            DB::Driver::write_setting(&mut tx.connection, &limit)
+            let before = DB::Driver::read_setting(&mut self.connection).await;
+            self.state.before = Some(before.map_err(failed)?);
+            DB::Driver::write_setting(&mut self.connection, &limit)
                 .await
                 .map_err(failed)?;
         }
-        DB::TransactionManager::begin(&mut tx.connection, Some(DB::Driver::begin(wait)))
+        DB::TransactionManager::begin(&mut self.connection, Some(DB::Driver::begin(wait)))
             .await
             .map_err(failed)?;
-        tx.state.in_flight = false;
-        Ok(tx)
+        self.state.in_flight = false;
+        Ok(())
+    }
+
+    /// Gives the connection back: nothing was begun on it, or what was is ended.
+    pub(super) fn release(mut self) {
+        self.state.ended();
     }
 
     /// The connection, for a call of ours that ends with [`finish`](Self::finish) or [`abandon`](Self::abandon).

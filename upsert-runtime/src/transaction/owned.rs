@@ -36,7 +36,7 @@ pub(crate) async fn run<DB: Supported, W: UnitOfWork<DB>>(
     loop {
         work.began(attempt);
         let deadline = deadline(started, retry.limit());
-        let error = match in_transaction(pool, deadline, locking, work).await {
+        let error = match one_attempt(pool, deadline, locking, work, attempt == 1).await {
             Ok(output) => return Ok(output),
             Err(error) => error.under::<DB>(locking.wait),
         };
@@ -72,16 +72,41 @@ pub(crate) async fn run<DB: Supported, W: UnitOfWork<DB>>(
     }
 }
 
-async fn in_transaction<DB: Supported, W: UnitOfWork<DB>>(
+/// One attempt, of which the first may do without a transaction around its statements.
+async fn one_attempt<DB: Supported, W: UnitOfWork<DB>>(
     pool: &Pool<DB>,
     deadline: Instant,
     locking: Locking,
     work: &mut W,
+    is_first: bool,
 ) -> Result<W::Output, Error> {
     let mapping = work.mapping();
     let model = Some(mapping.model.name);
-    let mut tx = Transaction::begin(pool, model, locking.wait).await?;
+    let mut tx = Transaction::acquire(pool, model, locking.wait).await?;
     let target = Target { mapping, locking };
+    if is_first {
+        match work.alone(&mut Session::new(tx.in_flight(), target)).await {
+            Ok(None) => {}
+            Ok(Some(output)) => {
+                tx.release();
+                return Ok(output);
+            }
+            Err(error) => {
+                if is_outdated::<DB>(&error) {
+                    tx.forget_statements().await;
+                }
+                // Else the connection is gone: it is closed.
+                if !matches!(
+                    error,
+                    Error::CommitUnknown { .. } | Error::TransactionLost { .. }
+                ) {
+                    tx.release();
+                }
+                return Err(error);
+            }
+        }
+    }
+    tx.start(model).await?;
     match once(&mut Session::new(tx.in_flight(), target), work).await {
         Ok(output) if W::stays(&output) => {
             tx.finish(model, deadline).await?;

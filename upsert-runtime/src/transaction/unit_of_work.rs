@@ -1,3 +1,5 @@
+use std::future::ready;
+
 use crate::backend::{Cause, Dialect as _, Supported, cause};
 use crate::error::Error;
 use crate::mapping::Mapping;
@@ -21,6 +23,15 @@ pub(crate) trait UnitOfWork<DB: Supported>: Send {
         &mut self,
         session: &mut Session<'_, DB>,
     ) -> impl Future<Output = Result<Self::Output, Error>> + Send;
+
+    /// Does the work by statements that are each a transaction of their own, on a connection on which none was begun. `None`
+    /// where it cannot be done so: then nothing has taken effect, and it is done `once` in a transaction.
+    fn alone(
+        &mut self,
+        _session: &mut Session<'_, DB>,
+    ) -> impl Future<Output = Result<Option<Self::Output>, Error>> + Send {
+        ready(Ok(None))
+    }
 
     /// Whether `error`, which ended the last attempt, came of a race that may be lost no more the next time. It says so a few
     /// times in a row at most.

@@ -1,0 +1,272 @@
+//! The statements of one record that are each a transaction of their own.
+
+use sqlx::Arguments as _;
+
+use crate::backend::{
+    Alone, Cause, Classify as _, Codec as _, Dialect as _, Supported, Wire as _, cause,
+};
+use crate::error::{Error, Operation};
+use crate::mapping::Mapping;
+use crate::schema::{Lookup, Sql};
+use crate::value::{Changes, New, Row};
+
+use super::{Found, Session, Statement};
+
+/// What a look without a lock tells.
+pub(crate) enum Look {
+    /// A row, and its version where it has one.
+    Found(Found, Option<i64>),
+    Nothing,
+    /// The statement was refused, is not a transaction by itself, or found what cannot be read.
+    Unclear,
+}
+
+impl<DB: Supported> Session<'_, DB> {
+    /// Looks for the row of `new` by all look-ups at once, without a lock.
+    pub(crate) async fn look(&mut self, alone: &Alone, new: &New) -> Result<Look, Error> {
+        let mapping = self.mapping;
+        let first = mapping.usable_lookups(new).next();
+        let lookup = first.map_or("", |(_, lookup)| lookup.name);
+        let look = Statement::look(alone, mapping, new);
+        let operation = Operation::LookUp { lookup };
+        let rows = self.send_alone(operation, look, false).await?;
+        let Some([row]) = rows.as_deref() else {
+            return Ok(Look::Unclear);
+        };
+        let place = mapping.model.columns.len();
+        let numbers = DB::Driver::number(row, place)
+            .and_then(|lookup| Ok((lookup, DB::Driver::number(row, place + 1)?)));
+        Ok(match numbers {
+            // A row that could not be read back is not created. Of a column's type a row of NULLs tells as well.
+            Ok((None, _)) if mapping.misfits(row).is_empty() => Look::Nothing,
+            Ok((Some(lookup), version)) => match (usize::try_from(lookup), mapping.decode(row)) {
+                (Ok(lookup), Ok(row)) => {
+                    let found = Found {
+                        row,
+                        lookup,
+                        is_locked: false,
+                    };
+                    Look::Found(found, version)
+                }
+                _ => Look::Unclear,
+            },
+            _ => Look::Unclear,
+        })
+    }
+
+    /// Writes these columns, in which `changes` differ from the row that was found in this version, and no others. `None` if the
+    /// row differs in other ones by now, or is not the record's.
+    pub(crate) async fn update_alone(
+        &mut self,
+        alone: &Alone,
+        found: (&Found, i64),
+        new: &New,
+        changes: &Changes,
+        columns: &[usize],
+    ) -> Result<Option<Row>, Error> {
+        let update = Statement::update_alone(alone, self.mapping, found, new, changes, columns);
+        self.write_alone(Operation::Update, update).await
+    }
+
+    /// Creates the row of `new`. `None` if there is one by now.
+    pub(crate) async fn insert_alone(
+        &mut self,
+        alone: &Alone,
+        new: &New,
+    ) -> Result<Option<Row>, Error> {
+        let insert = Statement::insert_alone(alone, self.mapping, new);
+        self.write_alone(Operation::Create, insert).await
+    }
+
+    async fn write_alone(
+        &mut self,
+        operation: Operation,
+        statement: sqlx::Result<Statement<DB>>,
+    ) -> Result<Option<Row>, Error> {
+        let rows = self.send_alone(operation, statement, true).await?;
+        let row = rows.as_deref().and_then(<[DB::Row]>::first);
+        let row = row.map(|row| self.mapping.decode(row)).transpose();
+        row.map_err(self.failed(operation))
+    }
+
+    /// Sends a statement. `None` where the server refused it for what it says or for a row that it meets: then nothing has taken
+    /// effect, and the chain meets the same and tells it.
+    ///
+    /// A statement that writes is its own COMMIT. The server sends the rows before that, so that an error in their stead says
+    /// that nothing has taken effect.
+    async fn send_alone(
+        &mut self,
+        operation: Operation,
+        statement: sqlx::Result<Statement<DB>>,
+        writes: bool,
+    ) -> Result<Option<Vec<DB::Row>>, Error> {
+        // What cannot be encoded the chain tells, too.
+        let Ok(statement) = statement else {
+            return Ok(None);
+        };
+        let (text, arguments, keep_prepared) = statement.into_parts();
+        let mut rows = Vec::new();
+        let sent =
+            DB::Driver::fetch_into(self.connection, text, arguments, keep_prepared, &mut rows);
+        let Err(source) = sent.await else {
+            return Ok(Some(rows));
+        };
+        let is_answer = source
+            .as_database_error()
+            .is_some_and(|error| rows.is_empty() || !DB::Driver::ends_session(error));
+        if writes && !is_answer {
+            return Err(Error::of_commit::<DB>(self.at(operation), source));
+        }
+        match cause::<DB>(&source) {
+            Cause::Unique
+            | Cause::NotQuiet
+            | Cause::Serialization
+            | Cause::TransactionGone
+            | Cause::Record
+            | Cause::NotPermitted
+            | Cause::Other => Ok(None),
+            _ => Err(self.failed(operation)(source)),
+        }
+    }
+}
+
+impl<DB: Supported> Statement<DB> {
+    /// `SELECT "id", …, CASE WHEN "remote_id" = $1 THEN 0 WHEN "slug" = $2 THEN 1 END, NULLIF("taxonomy".xmin::TEXT::INT8, 0)
+    /// FROM (SELECT set_config('upsert.look', '1', true) AS upsert_mark WHERE …) upsert_mark LEFT JOIN "taxonomy" ON "id" =
+    /// COALESCE((SELECT "id" FROM "taxonomy" WHERE "remote_id" = $1), (SELECT "id" FROM "taxonomy" WHERE "slug" = $2))`
+    ///
+    /// One row, which is one of NULLs if no look-up finds one; none where the transaction is not this statement's own. Two rows
+    /// with one key are refused.
+    fn look(alone: &Alone, mapping: Mapping<DB>, new: &New) -> sqlx::Result<Self> {
+        let sql = mapping.sql();
+        let Sql { select, from, .. } = sql;
+        let id = sql.names[mapping.model.id];
+        let mut this = Self::new(format!("{select}, CASE"));
+        let mut looks = Vec::new();
+        for (place, lookup) in mapping.usable_lookups(new) {
+            let has_key = this.has_key(mapping, new, lookup)?;
+            this.push(&format!(" WHEN {has_key} THEN {place}"));
+            looks.push(format!("(SELECT {id}{from} WHERE {has_key})"));
+        }
+        let Alone { is_own, mark, .. } = alone;
+        let (own, version, looks) = (sql.own("mark"), version(alone, sql), looks.join(", "));
+        let table = table(sql);
+        this.push(&format!(
+            " END, {version} FROM (SELECT {mark} AS {own} WHERE {is_own}) {own} \
+             LEFT JOIN {table} ON {id} = COALESCE({looks})"
+        ));
+        Ok(this)
+    }
+
+    /// `UPDATE … SET "name" = $1, … WHERE "id" = $2 AND (NULLIF("taxonomy".xmin::TEXT::INT8, 0) = $3 OR ("remote_id" = $4 AND
+    /// "name"::TEXT COLLATE "C" IS DISTINCT FROM $5::TEXT COLLATE "C" AND "slug"… IS NOT DISTINCT FROM $6…)) AND … RETURNING …`
+    ///
+    /// The version that was read; else one that has the record's key, to which all columns that are written are new, and in which
+    /// all others that the caller set are still as they were read. Where the statement waited for a lock the server asks this of
+    /// the version that it then has locked.
+    fn update_alone(
+        alone: &Alone,
+        mapping: Mapping<DB>,
+        (found, number): (&Found, i64),
+        new: &New,
+        changes: &Changes,
+        columns: &[usize],
+    ) -> sqlx::Result<Self> {
+        let (model, fields, text) = (mapping.model, mapping.fields, alone.text);
+        let mut this = Self::set(mapping, &found.row, changes, columns)?;
+        this.push(&format!(" AND ({} = ", version(alone, mapping.sql())));
+        let bound = DB::Driver::bind_number(number, &mut this.arguments);
+        bound.map_err(sqlx::Error::Encode)?;
+        this.placeholder();
+        let has_key = this.has_key(mapping, new, &model.lookups[found.lookup])?;
+        this.push(&format!(" OR ({has_key}"));
+        for &column in model.updated {
+            let Some(change) = (fields.in_changes)(changes, column) else {
+                continue;
+            };
+            let (is, value) = if columns.contains(&column) {
+                ("IS DISTINCT FROM", change)
+            } else {
+                ("IS NOT DISTINCT FROM", (fields.in_row)(&found.row, column))
+            };
+            let name = mapping.sql().names[column];
+            this.push(&format!(" AND {name}{text} {is} "));
+            mapping.bind(column, Some(value), &mut this.arguments)?;
+            this.placeholder();
+            this.push(text);
+        }
+        this.push(&format!(")) AND {}", alone.is_unmarked));
+        this.give_if(mapping, Vec::new());
+        Ok(this)
+    }
+
+    /// `INSERT … SELECT $1, … WHERE … ON CONFLICT DO NOTHING RETURNING …`
+    fn insert_alone(alone: &Alone, mapping: Mapping<DB>, new: &New) -> sqlx::Result<Self> {
+        let mut this = Self::new(format!("{} SELECT ", mapping.sql().insert));
+        this.created(mapping, new)?;
+        this.push(&format!(" WHERE {}", alone.is_unmarked));
+        this.push(DB::Driver::CAPABILITIES.quiet_insert.unwrap_or_default());
+        let mut keys = Vec::new();
+        for (_, lookup) in mapping.usable_lookups(new) {
+            keys.push(this.has_key(mapping, new, lookup)?);
+        }
+        this.give_if(mapping, keys);
+        Ok(this)
+    }
+
+    /// ` RETURNING "id", …, 1 / CASE WHEN "id" IS NOT NULL AND … THEN 1 ELSE 0 END`
+    ///
+    /// What the chain would take back is refused: a row that could not be read, or whose keys are not those given.
+    fn give_if(&mut self, mapping: Mapping<DB>, mut conditions: Vec<String>) {
+        let Sql {
+            names, returning, ..
+        } = mapping.sql();
+        for (column, name) in names.iter().enumerate() {
+            if !mapping.is_optional(column) {
+                conditions.push(format!("{name} IS NOT NULL"));
+            }
+        }
+        let (returning, conditions) = (returning.unwrap_or_default(), conditions.join(" AND "));
+        self.push(&format!(
+            "{returning}, 1 / CASE WHEN {conditions} THEN 1 ELSE 0 END"
+        ));
+    }
+
+    /// `"site_id" = $1 AND "slug" = $2`, bound.
+    fn has_key(
+        &mut self,
+        mapping: Mapping<DB>,
+        new: &New,
+        lookup: &Lookup,
+    ) -> sqlx::Result<String> {
+        let mut text = String::new();
+        for (part, &column) in lookup.columns.iter().enumerate() {
+            let and = if part > 0 { " AND " } else { "" };
+            for piece in [and, mapping.sql().names[column], " = "] {
+                text.push_str(piece);
+            }
+            mapping.bind_new(new, column, &mut self.arguments)?;
+            // Writing to a `String` cannot fail.
+            let _ = self.arguments.format_placeholder(&mut text);
+        }
+        Ok(text)
+    }
+}
+
+impl<DB: Supported> Mapping<DB> {
+    /// The look-ups for which creating data have a key, with their places.
+    fn usable_lookups(self, new: &New) -> impl Iterator<Item = (usize, &'static Lookup)> + '_ {
+        let lookups = self.model.lookups.iter().enumerate();
+        lookups.filter(move |(_, lookup)| self.usable(lookup, new))
+    }
+}
+
+/// `"taxonomy"`
+fn table(sql: &'static Sql) -> &'static str {
+    sql.from.trim_start_matches(" FROM ")
+}
+
+/// `NULLIF("taxonomy".xmin::TEXT::INT8, 0)`
+fn version(alone: &Alone, sql: &'static Sql) -> String {
+    format!("NULLIF({}.{}, 0)", table(sql), alone.version)
+}
