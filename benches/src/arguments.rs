@@ -9,7 +9,7 @@ use crate::measure::Effort;
 use crate::scale::Scale;
 use crate::setting::{Setting, Way};
 use crate::workload::Workload;
-use crate::{bars, smoke};
+use crate::{bars, count, smoke};
 
 pub(crate) const HELP: &str = "\
 Times this crate and its peers in turn, and prints a table of the ratios: below 1 this crate is faster.
@@ -24,7 +24,8 @@ Times this crate and its peers in turn, and prints a table of the ratios: below 
   --repeats N          how often all of it is repeated, for the range; default 3
   --imports N          rounds of each import; default 5
   --bars               what the project holds itself to, against what is measured now; takes half an hour
-  --count              what a record costs: trips, statements, bytes, instructions (where valgrind is installed)
+  --count              what a record costs: trips, statements, bytes, instructions (where valgrind is installed);
+                       its scales are one,import-2000 unless named
   --stream N           imports N records as a stream into PostgreSQL, and tells the most memory that it took
   --smoke              every contender on every database, with few records: whether it works, and ends as it should
   --against PROGRAM    another build of this program (target/release/upsert-benches of another tree) as a peer
@@ -38,8 +39,6 @@ Servers are started from installed binaries, or named as for the tests (TEST_POS
 pub(crate) struct Arguments {
     pub(crate) task: Task,
     pub(crate) jobs: Vec<Job>,
-    pub(crate) settings: Vec<Setting>,
-    pub(crate) workloads: Vec<Workload>,
     pub(crate) effort: Effort,
     pub(crate) json: bool,
     /// Another build of this program, as a peer.
@@ -75,15 +74,15 @@ impl Arguments {
         let mut read = Self {
             task: Task::Compare,
             jobs: Vec::new(),
-            settings: Vec::new(),
-            workloads: Workload::ALL.to_vec(),
             effort: USUAL,
             json: false,
             against: None,
             peers: None,
         };
         let mut ways = vec![Way::Postgres, Way::MariaDb, Way::MariaDbTcp, Way::Sqlite];
-        let mut scales = vec![
+        let mut workloads = Workload::ALL.to_vec();
+        let mut scales = None;
+        let usual_scales = vec![
             Scale::One,
             Scale::Hot(1),
             Scale::Hot(100),
@@ -99,8 +98,8 @@ impl Arguments {
             };
             match name.as_str() {
                 "--databases" => ways = list(&value()?, Way::from_str)?,
-                "--scales" => scales = list(&value()?, Scale::from_str)?,
-                "--workloads" => read.workloads = list(&value()?, Workload::from_str)?,
+                "--scales" => scales = Some(list(&value()?, Scale::from_str)?),
+                "--workloads" => workloads = list(&value()?, Workload::from_str)?,
                 "--peers" => read.peers = Some(list(&value()?, |peer| Ok(peer.to_owned()))?),
                 "--flush" => flushes = flush(&value()?)?,
                 "--delay-ms" => delay = Duration::from_millis(number(&value()?)? as u64),
@@ -130,11 +129,17 @@ impl Arguments {
                 delay,
             })
         };
-        read.settings = ways.into_iter().flat_map(each).collect();
+        let settings: Vec<_> = ways.into_iter().flat_map(each).collect();
         read.jobs = match read.task {
             Task::Bars => bars::jobs()?,
             Task::Smoke => smoke::jobs()?,
-            _ => job::each(&read.settings, &scales, &read.workloads),
+            Task::Count => {
+                let scales = scales.unwrap_or_else(|| count::SCALES.to_vec());
+                job::each(&settings, &scales, &workloads)
+            }
+            Task::Compare | Task::Stream(_) => {
+                job::each(&settings, &scales.unwrap_or(usual_scales), &workloads)
+            }
         };
         if read.task == Task::Bars {
             let peers = bars::peers().map(str::to_owned);
@@ -184,8 +189,15 @@ mod tests {
 
     #[test]
     fn each_database_is_measured_with_and_without_flushes_if_asked() {
-        let read = read("--databases postgres,sqlite --flush both --delay-ms 1").unwrap();
-        let names: Vec<_> = read.settings.iter().map(ToString::to_string).collect();
+        let read = read(
+            "--databases postgres,sqlite --flush both --delay-ms 1 --scales one --workloads new",
+        )
+        .unwrap();
+        let names: Vec<_> = read
+            .jobs
+            .iter()
+            .map(|job| job.setting.to_string())
+            .collect();
         assert_eq!(
             names,
             [

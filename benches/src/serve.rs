@@ -16,19 +16,19 @@ use crate::setting::Address;
 /// The argument that has it serve.
 pub(crate) const SERVE: &str = "--serve";
 
-/// The form for an import by this crate; each other one is the name of a contender that upserts one record a call.
-const IMPORT: &str = "import";
+/// How a contender is named to a program: by what it is given in a call, and its name.
+fn form(scale: Scale, name: &str) -> String {
+    match scale {
+        Scale::One | Scale::Hot(_) => format!("one {name}"),
+        Scale::Import(_) => format!("many {name}"),
+    }
+}
 
 /// The other build, as a peer.
 pub(crate) fn against(program: &Path, address: &Address, scale: Scale) -> Result<Process, Failure> {
-    let form = if matches!(scale, Scale::Import(_)) {
-        IMPORT
-    } else {
-        "ours"
-    };
     let hello = Hello {
         address: address.clone(),
-        form: form.to_owned(),
+        form: form(scale, "ours"),
         turns: None,
     };
     Process::start(
@@ -42,13 +42,14 @@ pub(crate) fn against(program: &Path, address: &Address, scale: Scale) -> Result
 /// them.
 pub(crate) fn instructions(
     address: &Address,
+    scale: Scale,
     name: &str,
     given: &[Vec<Record>],
     turns: usize,
 ) -> Result<u64, Failure> {
     let hello = Hello {
         address: address.clone(),
-        form: name.to_owned(),
+        form: form(scale, name),
         turns: Some(turns),
     };
     let mut input = serde_json::to_vec(&hello)?;
@@ -100,9 +101,10 @@ pub(crate) async fn serve() -> Result<(), Failure> {
 fn contender<DB: Engine>(hello: &Hello) -> Result<Box<dyn Contender>, Failure> {
     DB::pool(&hello.address, 1)?;
     let pool = || DB::pool(&hello.address, 1).expect("an address that was read before");
-    let (all, name) = match hello.form.as_str() {
-        IMPORT => (DB::bulks(&pool), "ours"),
-        name => (DB::singles(&pool), name),
+    let (all, name) = match hello.form.split_once(' ') {
+        Some(("many", name)) => (DB::bulks(&pool), name),
+        Some((_, name)) => (DB::singles(&pool), name),
+        None => return Err(format!("no such form: `{}`", hello.form).into()),
     };
     let named = all.into_iter().find(|contender| contender.name() == name);
     named.ok_or_else(|| format!("no such contender: `{name}`").into())
