@@ -39,6 +39,18 @@ impl Server {
             started: None,
         }
     }
+
+    /// Where it is, with a database to connect to; empty for databases without a server.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Whether it was started here, and nobody else uses it.
+    #[must_use]
+    pub fn is_private(&self) -> bool {
+        self.started.is_some()
+    }
 }
 
 impl Drop for Server {

@@ -38,7 +38,7 @@ pub(crate) fn start() -> Result<Server, String> {
     for setting in [
         "listen_addresses=127.0.0.1",
         &format!("port={port}"),
-        "unix_socket_directories=",
+        &format!("unix_socket_directories={}", folder.path().display()),
         "max_connections=300",
         "fsync=off",
         "deadlock_timeout=100ms",
