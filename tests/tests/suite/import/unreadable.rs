@@ -148,7 +148,9 @@ async fn a_time_without_end(db: Db) {
     };
     let error = Ending::upsert(ending("a")).run(&db.pool).await.unwrap_err();
     assert!(error.to_string().contains("column `ends_at`"), "{error}");
-    let import = Ending::import([ending("b")]).missing(Missing::Delete);
+    let import = Ending::import([ending("b")])
+        .missing(Missing::Delete)
+        .max_share(1.0);
     let report = import.run(&db.pool).await.expect("an import");
     assert_eq!((report.unchanged, report.deleted), (1, 1), "{report}");
     let [row] = &report.unreadable[..] else {
