@@ -14,8 +14,8 @@ tests![
     a_row_that_never_stays on ["postgres"],
 ];
 
-/// Others have the row deleted before each statement that would lock it, and created before each other one, until so many INSERTs
-/// were sent. Gives the way on which they do so, and the number of INSERTs.
+/// Others have the row deleted before each statement that would lock it, and created before each other one, until so many rows
+/// were to be created by us. Gives the way on which they do so, and the number of such statements.
 async fn with_others(db: &Db, inserts: u32) -> (Proxy, Arc<AtomicU32>) {
     with_rows(db, []).await;
     let sent = Arc::new(AtomicU32::new(0));
