@@ -76,6 +76,12 @@ pub trait Dialect {
         None
     }
 
+    /// A condition that holds for rows which refer to nothing, so that a COMMIT would be refused; `None` where each statement can
+    /// be told to check that.
+    fn is_dangling(_from: &str) -> Option<String> {
+        None
+    }
+
     /// Takes a lock for the rest of the transaction that imports into a table agree on, so that one of them at a time locks all its
     /// rows; `None` where the transaction is the lock.
     fn agreed_lock(_from: &str, _id: &str) -> Option<String> {

@@ -110,6 +110,14 @@ impl Dialect for Sqlite {
         )
     }
 
+    fn is_dangling(from: &str) -> Option<String> {
+        let (schema, table) = path(from);
+        let (table, within) = (literal(&table), within(schema.as_deref()));
+        Some(format!(
+            "rowid IN (SELECT rowid FROM pragma_foreign_key_check({table}{within}))"
+        ))
+    }
+
     // Without `PRAGMA foreign_keys` nothing goes with a row.
     fn cascades_by_others(from: &str) -> String {
         let (schema, table) = path(from);

@@ -46,7 +46,7 @@ pub(crate) struct Manner<'i> {
     pub(crate) reads_back: bool,
     /// Whether each statement writes one row, so that an error names its record.
     pub(crate) one_by_one: bool,
-    /// What has the constraint that refused a COMMIT checked by each statement.
+    /// Set where a constraint refused a COMMIT: what has it checked by each statement, and empty where nothing has.
     pub(crate) check_at_once: Option<&'i str>,
 }
 
@@ -143,11 +143,15 @@ impl<DB: Supported> UnitOfWork<DB> for Chunk<'_, DB> {
         if !not_permitted.is_empty() {
             return Ok(Attempt::NotPermitted(not_permitted));
         }
-        if let Some(check) = self.manner.check_at_once {
+        let check = self.manner.check_at_once;
+        if let Some(check) = check.filter(|check| !check.is_empty()) {
             let check = session.execute(Statement::planned(check.to_owned())).await;
             check.map_err(session.failed(Operation::Begin))?;
         }
         let written = self.write(session, rows).await?;
+        if check.is_some() {
+            self.note_dangling(session, &written).await?;
+        }
         Ok(Attempt::Written(written))
     }
 

@@ -1,15 +1,16 @@
 //! Rows as the database stored them, after a chunk was written.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::backend::codec::Bytes;
 use crate::backend::{Dialect as _, Supported};
 use crate::error::{Error, Operation};
 use crate::mapping::Mapping;
+use crate::schema::Sql;
 use crate::step::{Session, Statement};
 use crate::value::{New, Row};
 
-use super::chunk::{Chunk, Member};
+use super::chunk::{Chunk, Member, Written};
 use super::read::KeyReader;
 use super::write::RowUpdate;
 
@@ -112,6 +113,34 @@ impl<DB: Supported> Chunk<'_, DB> {
             Some(error) => Err(self.unreadable(failed(error))),
             None => Ok(rows),
         }
+    }
+
+    /// Notes which record has a row that refers to nothing: the COMMIT, which will be refused for it, does not tell.
+    pub(super) async fn note_dangling(
+        &mut self,
+        session: &mut Session<'_, DB>,
+        written: &Written,
+    ) -> Result<(), Error> {
+        let mapping = self.mapping;
+        let Sql { select, from, .. } = mapping.sql();
+        let Some(is_dangling) = DB::Driver::is_dangling(from) else {
+            return Ok(());
+        };
+        let failed = session.failed(Operation::Refresh);
+        let find = Statement::planned(format!("{select}{from} WHERE {is_dangling}"));
+        let mut dangling = HashSet::new();
+        for row in self.read_all(session, find).await? {
+            dangling.insert(mapping.id_bytes(&row).map_err(failed)?);
+        }
+        for settled in &written.records {
+            let row = settled.after.as_ref().or(settled.before.as_ref());
+            let id = row.map(|row| mapping.id_bytes(row)).transpose();
+            if id.map_err(failed)?.is_some_and(|id| dangling.contains(&id)) {
+                self.culprit = Some(settled.record);
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Whether a row of the table could be read.

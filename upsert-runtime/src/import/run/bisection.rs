@@ -53,7 +53,7 @@ impl Bisection {
             let refusal = error
                 .refused_commit()
                 .and_then(sqlx::Error::as_database_error);
-            // Where it cannot be, the error is taken for that of the last record.
+            // Where it cannot be, it is asked which row refers to nothing; else the error is taken for that of the last record.
             let check = refusal.map(|error| DB::Driver::check_at_once(error).unwrap_or_default());
             self.check_at_once = check.or(self.check_at_once);
             return vec![self];

@@ -188,10 +188,7 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
                 is_serial: table.place.is_serial(),
                 reads_back: self.ledger.wants_rows(),
                 one_by_one: batch.row_by_row,
-                check_at_once: batch
-                    .check_at_once
-                    .as_deref()
-                    .filter(|check| !check.is_empty()),
+                check_at_once: batch.check_at_once.as_deref(),
             },
             patience: batch.patience,
             sees_winner: false,
