@@ -140,6 +140,11 @@ impl<DB: Supported> Mapping<DB> {
         self.codecs[column].is_optional()
     }
 
+    /// Whether a value of this column can be read, which stands at this place.
+    pub(crate) fn can_read(self, row: &DB::Row, column: usize, place: usize) -> bool {
+        self.codecs[column].can_read(row, place)
+    }
+
     /// The bytes in which a column of creating data is sent: what is equal byte for byte.
     pub(crate) fn bytes_of_new(self, new: &New, column: usize) -> sqlx::Result<Bytes> {
         self.bytes(column, (self.fields.in_new)(new, column))

@@ -123,6 +123,9 @@ pub trait FieldCodec<DB: Database>: Debug + Sync {
     ///
     /// If the column's SQL type and the field's type do not fit, or the value cannot be decoded.
     fn read(&self, row: &DB::Row, index: usize, into: &mut Value) -> sqlx::Result<()>;
+
+    /// Whether the column at this place can be read.
+    fn can_read(&self, row: &DB::Row, index: usize) -> bool;
 }
 
 /// The codec of the type `T`.
@@ -185,6 +188,10 @@ impl<DB: Supported, T: Column<DB>> FieldCodec<DB> for Of<T> {
         };
         *into = Some(DB::Driver::get(row, index)?);
         Ok(())
+    }
+
+    fn can_read(&self, row: &DB::Row, index: usize) -> bool {
+        DB::Driver::get::<T>(row, index).is_ok()
     }
 }
 

@@ -12,6 +12,7 @@ tests![
     columns_that_can_be_read,
     rows_that_could_never_be_read,
     a_row_that_could_never_be_read,
+    a_value_that_no_record_gave on ["postgres"],
     types_that_show_in_rows_alone on ["mysql"],
     a_number_in_a_column_of_texts on ["sqlite"],
 ];
@@ -251,6 +252,36 @@ async fn a_row_that_could_never_be_read(db: Db) {
                 0
             );
         }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, LockedUpsert)]
+#[lookup(slug)]
+struct Dated {
+    id: i64,
+    slug: String,
+    #[upsert(readonly)]
+    ends_at: DateTime<Utc>,
+}
+
+/// A trigger has made it, and the field's type has no such value.
+async fn a_value_that_no_record_gave(db: Db) {
+    db.run(
+        "CREATE TABLE dated (id {id}, slug {text} NOT NULL UNIQUE, ends_at timestamptz NOT NULL DEFAULT '2030-01-01Z'); \
+         CREATE FUNCTION extend() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+         IF new.slug = 'd3' THEN new.ends_at = 'infinity'; END IF; RETURN new; END $$; \
+         CREATE TRIGGER extend BEFORE INSERT ON dated FOR EACH ROW EXECUTE FUNCTION extend()",
+    )
+    .await;
+    for looks in [false, true] {
+        db.run("DELETE FROM dated").await;
+        let records = (0..8).map(|n| NewDated {
+            slug: format!("d{n}"),
+        });
+        let report = Dated::import(records).chunk_size(2).changes(looks);
+        let report = report.run(&db.pool).await.expect("an import");
+        let failed: Vec<u64> = report.failed.iter().map(|failure| failure.index).collect();
+        assert_eq!((report.created, failed), (7, vec![3]), "{report}");
     }
 }
 

@@ -30,7 +30,7 @@ impl<DB: Supported> Session<'_, DB> {
                 .await?;
             return Ok(true);
         }
-        let columns = key_columns(mapping);
+        let columns = telling_columns(mapping);
         let mut insert = insert.map_err(failed)?;
         insert.returning(mapping, &columns);
         let rows = self.fetch(insert).await.map_err(failed)?;
@@ -51,9 +51,13 @@ impl<DB: Supported> Session<'_, DB> {
             }
             self.check_keys(lookup, &suspects).await?;
         }
-        let is_null = |row| DB::Driver::number(row, columns.len()).map_err(failed);
-        rows.iter()
-            .try_fold(false, |any, row| Ok(any || is_null(row)? == Some(1)))
+        let mut reads = false;
+        for row in &rows {
+            reads |= DB::Driver::number(row, columns.len()).map_err(failed)? == Some(1);
+            let mut places = columns.iter().enumerate();
+            reads |= places.any(|(place, &column)| !mapping.can_read(row, column, place));
+        }
+        Ok(reads)
     }
 
     /// Refuses records that were created and whose key of this look-up no row has. Those whose key was seen in the bytes that
@@ -78,7 +82,7 @@ impl<DB: Supported> Session<'_, DB> {
 }
 
 impl<DB: Supported> Statement<DB> {
-    /// ` RETURNING "remote_id", "slug", CASE WHEN "id" IS NULL OR "slug" IS NULL OR … THEN 1 ELSE 0 END`
+    /// ` RETURNING "id", "remote_id", "slug", "created_at", CASE WHEN "id" IS NULL OR "slug" IS NULL OR … THEN 1 ELSE 0 END`
     ///
     /// The last one is 1 for a row in which a column is NULL whose field cannot be.
     fn returning(&mut self, mapping: Mapping<DB>, columns: &[usize]) {
@@ -117,13 +121,11 @@ impl<DB: Supported> Mapping<DB> {
     }
 }
 
-/// The columns of all look-ups, each once.
-fn key_columns<DB: Supported>(mapping: Mapping<DB>) -> Vec<usize> {
-    let mut columns = Vec::new();
-    for &column in mapping.model.lookups.iter().flat_map(|key| key.columns) {
-        if !columns.contains(&column) {
-            columns.push(column);
-        }
-    }
-    columns
+/// The columns that tell whether a row is as its record, and can be read: those of the look-ups, and those that the record does not
+/// set.
+fn telling_columns<DB: Supported>(mapping: Mapping<DB>) -> Vec<usize> {
+    let model = mapping.model;
+    let is_key = |column: &usize| model.lookups.iter().any(|key| key.columns.contains(column));
+    let tells = |column: &usize| is_key(column) || !model.created.contains(column);
+    (0..model.columns.len()).filter(tells).collect()
 }
