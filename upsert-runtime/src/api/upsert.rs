@@ -119,7 +119,8 @@ impl<'f, M: Contract> Upsert<'f, M> {
     /// what is stored. [`Error::LockTimeout`], [`Error::Exhausted`]: others were in the way, or the server was away, for too
     /// long; [`Error::Unreachable`]: the same, after one attempt.
     /// [`Error::CommitUnknown`]: it may be stored. [`Error::Database`]: anything else. But for `CommitUnknown`, nothing is
-    /// written then.
+    /// written then; unless, on PostgreSQL, the table puts a value into a column that the record does not set, and the field's
+    /// type has none such (`infinity`, an enum's label that Rust does not know): the row is there, and nobody can read it.
     pub fn run<DB: Backend>(
         self,
         pool: &Pool<DB>,

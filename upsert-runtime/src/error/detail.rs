@@ -26,7 +26,7 @@ pub(super) fn detail<DB: Supported>(operation: Operation, error: &sqlx::Error) -
             if let Some(mismatch) = source.downcast_ref::<Mismatch>() {
                 format!("column `{index}`: {mismatch}")
             } else if source.is::<UnexpectedNullError>() {
-                format!("column `{index}` is NULL; a field for it is an `Option`")
+                format!("column `{index}` is NULL, and its field is no `Option`")
             } else if let Some(hint) = hint(&source.to_string()) {
                 format!("column `{index}`: {hint}")
             } else {
