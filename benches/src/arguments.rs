@@ -4,6 +4,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use clap::builder::RangedU64ValueParser;
+use clap::{Parser, ValueEnum};
+
 use crate::job::{self, Job};
 use crate::measure::Effort;
 use crate::scale::Scale;
@@ -11,28 +14,83 @@ use crate::setting::{Setting, Way};
 use crate::workload::Workload;
 use crate::{bars, count, smoke};
 
-pub(crate) const HELP: &str = "\
-Times this crate and its peers in turn, and prints a table of the ratios: below 1 this crate is faster.
+/// Times this crate and its peers in turn, and prints a table of the ratios: below 1 this crate is faster
+///
+/// Servers are started from installed binaries, or named as for the tests (`TEST_POSTGRES_URL`, `TEST_MYSQL_URL`).
+#[derive(Debug, Parser)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an argument, and of the tasks one can be given"
+)]
+pub(crate) struct Line {
+    /// postgres, postgres-tcp, mariadb, mariadb-tcp, sqlite
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = Way::from_str)]
+    #[arg(default_value = "postgres,mariadb,mariadb-tcp,sqlite")]
+    databases: Vec<Way>,
+    /// one, hot-N (16 tasks on N rows), import-N [default: one,hot-1,hot-100,import-20000; to count one,import-2000]
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = Scale::from_str)]
+    scales: Option<Vec<Scale>>,
+    /// mixed, changed, unchanged, new
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = Workload::from_str)]
+    #[arg(default_value = "mixed,changed,unchanged,new")]
+    workloads: Vec<Workload>,
+    /// Peers whose names begin so; all if none is named
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    peers: Option<Vec<String>>,
+    /// Whether a commit waits for the disk
+    #[arg(long, default_value = "no")]
+    flush: Flush,
+    /// What each round trip takes in addition, on servers
+    #[arg(long, value_name = "N", default_value = "0")]
+    delay_ms: u64,
+    /// Rounds of each slice, of which the least counts
+    #[arg(long, value_name = "N", default_value = "15", value_parser = times())]
+    rounds: usize,
+    /// How often all of it is repeated, for the range
+    #[arg(long, value_name = "N", default_value = "3", value_parser = times())]
+    repeats: usize,
+    /// Rounds of each import
+    #[arg(long, value_name = "N", default_value = "5", value_parser = times())]
+    imports: usize,
+    /// Another build of this program (target/release/upsert-benches of another tree) as a peer
+    #[arg(long, value_name = "PROGRAM")]
+    against: Option<PathBuf>,
+    /// One object a comparison in place of the table
+    #[arg(long)]
+    json: bool,
+    /// What the project holds itself to, against what is measured now; takes half an hour
+    #[arg(long, group = "task")]
+    bars: bool,
+    /// What a record costs: trips, statements, bytes, instructions (where valgrind is installed)
+    #[arg(long, group = "task")]
+    count: bool,
+    /// Imports so many records as a stream into PostgreSQL, and tells the most memory that it took
+    #[arg(long, value_name = "N", group = "task", value_parser = times())]
+    stream: Option<usize>,
+    /// Every contender on every database, with few records: whether it works, and ends as it should
+    #[arg(long, group = "task")]
+    smoke: bool,
+}
 
-  --databases NAME,…   postgres, postgres-tcp, mariadb, mariadb-tcp, sqlite; default all but postgres-tcp
-  --scales NAME,…      one, hot-N (16 tasks on N rows), import-N; default one,hot-1,hot-100,import-20000
-  --workloads NAME,…   mixed, changed, unchanged, new; default all
-  --peers NAME,…       peers whose names begin so; default all
-  --flush no|yes|both  whether a commit waits for the disk; default no
-  --delay-ms N         what each round trip takes in addition, on servers
-  --rounds N           rounds of each slice; default 15. The least counts
-  --repeats N          how often all of it is repeated, for the range; default 3
-  --imports N          rounds of each import; default 5
-  --bars               what the project holds itself to, against what is measured now; takes half an hour
-  --count              what a record costs: trips, statements, bytes, instructions (where valgrind is installed);
-                       its scales are one,import-2000 unless named
-  --stream N           imports N records as a stream into PostgreSQL, and tells the most memory that it took
-  --smoke              every contender on every database, with few records: whether it works, and ends as it should
-  --against PROGRAM    another build of this program (target/release/upsert-benches of another tree) as a peer
-  --json               one object a comparison in place of the table
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Flush {
+    No,
+    Yes,
+    Both,
+}
 
-Servers are started from installed binaries, or named as for the tests (TEST_POSTGRES_URL, TEST_MYSQL_URL).
-";
+/// What is timed if nobody says.
+const SCALES: [Scale; 4] = [
+    Scale::One,
+    Scale::Hot(1),
+    Scale::Hot(100),
+    Scale::Import(20_000),
+];
+
+/// At least once.
+fn times() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..)
+}
 
 /// What is to be done.
 #[derive(Debug, Clone)]
@@ -59,95 +117,59 @@ pub(crate) enum Task {
     Stream(usize),
 }
 
-const USUAL: Effort = Effort {
-    records: 100,
-    others: 5_000,
-    rounds: 15,
-    repeats: 3,
-    hot_slices: 4,
-    imports: 5,
-};
+impl TryFrom<Line> for Arguments {
+    type Error = String;
+
+    fn try_from(line: Line) -> Result<Self, String> {
+        let flushes: &[bool] = match line.flush {
+            Flush::No => &[false],
+            Flush::Yes => &[true],
+            Flush::Both => &[false, true],
+        };
+        let delay = Duration::from_millis(line.delay_ms);
+        let each = |way: Way| {
+            let flushes = flushes.iter();
+            flushes.map(move |&flush| Setting { way, flush, delay })
+        };
+        let settings: Vec<Setting> = line.databases.into_iter().flat_map(each).collect();
+        let (task, jobs) = match line.stream {
+            Some(records) => (Task::Stream(records), Vec::new()),
+            None if line.bars => (Task::Bars, bars::jobs()?),
+            None if line.smoke => (Task::Smoke, smoke::jobs()?),
+            None => {
+                let (task, usual) = if line.count {
+                    (Task::Count, &count::SCALES[..])
+                } else {
+                    (Task::Compare, &SCALES[..])
+                };
+                let scales = line.scales.as_deref().unwrap_or(usual);
+                (task, job::each(&settings, scales, &line.workloads))
+            }
+        };
+        let of_bars = || bars::peers().map(str::to_owned).collect();
+        Ok(Self {
+            task,
+            jobs,
+            effort: if line.smoke {
+                smoke::EFFORT
+            } else {
+                Effort {
+                    records: 100,
+                    others: 5_000,
+                    rounds: line.rounds,
+                    repeats: line.repeats,
+                    hot_slices: 4,
+                    imports: line.imports,
+                }
+            },
+            json: line.json,
+            against: line.against,
+            peers: line.peers.or_else(|| line.bars.then(of_bars)),
+        })
+    }
+}
 
 impl Arguments {
-    pub(crate) fn read(arguments: impl IntoIterator<Item = String>) -> Result<Self, String> {
-        let mut arguments = arguments.into_iter();
-        let mut read = Self {
-            task: Task::Compare,
-            jobs: Vec::new(),
-            effort: USUAL,
-            json: false,
-            against: None,
-            peers: None,
-        };
-        let mut ways = vec![Way::Postgres, Way::MariaDb, Way::MariaDbTcp, Way::Sqlite];
-        let mut workloads = Workload::ALL.to_vec();
-        let mut scales = None;
-        let usual_scales = vec![
-            Scale::One,
-            Scale::Hot(1),
-            Scale::Hot(100),
-            Scale::Import(20_000),
-        ];
-        let mut flushes = vec![false];
-        let mut delay = Duration::ZERO;
-        while let Some(name) = arguments.next() {
-            let mut value = || {
-                arguments
-                    .next()
-                    .ok_or_else(|| format!("`{name}` needs a value"))
-            };
-            match name.as_str() {
-                "--databases" => ways = list(&value()?, Way::from_str)?,
-                "--scales" => scales = Some(list(&value()?, Scale::from_str)?),
-                "--workloads" => workloads = list(&value()?, Workload::from_str)?,
-                "--peers" => read.peers = Some(list(&value()?, |peer| Ok(peer.to_owned()))?),
-                "--flush" => flushes = flush(&value()?)?,
-                "--delay-ms" => delay = Duration::from_millis(number(&value()?)? as u64),
-                "--rounds" => read.effort.rounds = number(&value()?)?,
-                "--repeats" => read.effort.repeats = number(&value()?)?,
-                "--imports" => read.effort.imports = number(&value()?)?,
-                "--against" => read.against = Some(value()?.into()),
-                "--json" => read.json = true,
-                "--bars" => read.task = Task::Bars,
-                "--count" => read.task = Task::Count,
-                "--stream" => read.task = Task::Stream(number(&value()?)?),
-                "--smoke" => {
-                    read.task = Task::Smoke;
-                    read.effort = smoke::EFFORT;
-                }
-                unknown => {
-                    return Err(format!(
-                        "no such argument: `{unknown}`; `--help` lists them"
-                    ));
-                }
-            }
-        }
-        let each = |way| {
-            flushes.iter().map(move |flush| Setting {
-                way,
-                flush: *flush,
-                delay,
-            })
-        };
-        let settings: Vec<_> = ways.into_iter().flat_map(each).collect();
-        read.jobs = match read.task {
-            Task::Bars => bars::jobs()?,
-            Task::Smoke => smoke::jobs()?,
-            Task::Count => {
-                let scales = scales.unwrap_or_else(|| count::SCALES.to_vec());
-                job::each(&settings, &scales, &workloads)
-            }
-            Task::Compare | Task::Stream(_) => {
-                job::each(&settings, &scales.unwrap_or(usual_scales), &workloads)
-            }
-        };
-        if read.task == Task::Bars {
-            let peers = bars::peers().map(str::to_owned);
-            read.peers.get_or_insert_with(|| peers.collect());
-        }
-        Ok(read)
-    }
-
     /// Whether a peer of this name was asked for.
     pub(crate) fn wants(&self, peer: &str) -> bool {
         let named = |names: &Vec<String>| names.iter().any(|name| peer.starts_with(name.as_str()));
@@ -161,30 +183,16 @@ impl Arguments {
     }
 }
 
-fn list<T>(names: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
-    names.split(',').map(|name| read(name.trim())).collect()
-}
-
-fn flush(name: &str) -> Result<Vec<bool>, String> {
-    match name {
-        "no" => Ok(vec![false]),
-        "yes" => Ok(vec![true]),
-        "both" => Ok(vec![false, true]),
-        unknown => Err(format!("`--flush` is no, yes or both, and not `{unknown}`")),
-    }
-}
-
-fn number(text: &str) -> Result<usize, String> {
-    let number = text.parse().ok().filter(|number| *number > 0);
-    number.ok_or_else(|| format!("`{text}` is no number of times"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn read(line: &str) -> Result<Arguments, String> {
-        Arguments::read(line.split_whitespace().map(str::to_owned))
+        let words = ["upsert-benches"]
+            .into_iter()
+            .chain(line.split_whitespace());
+        let line = Line::try_parse_from(words).map_err(|error| error.to_string())?;
+        line.try_into()
     }
 
     #[test]

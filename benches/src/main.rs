@@ -23,9 +23,10 @@ mod workload;
 
 use std::process::ExitCode;
 
+use clap::Parser as _;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::arguments::{Arguments, HELP};
+use crate::arguments::{Arguments, Line};
 use crate::contender::Failure;
 
 fn main() -> ExitCode {
@@ -42,17 +43,13 @@ fn main() -> ExitCode {
 fn start(arguments: &[String]) -> Result<(), Failure> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
-        ["--help" | "-h"] => {
-            print!("{HELP}");
-            Ok(())
-        }
         // Not for people: how the program starts itself.
         [serve::SERVE] => runtime()?.block_on(serve::serve()),
         [stream::STREAM_INTO, address, records] => {
             runtime()?.block_on(stream::stream_into(address, records.parse()?))
         }
         _ => {
-            let arguments = Arguments::read(arguments.into_iter().map(str::to_owned))?;
+            let arguments = Arguments::try_from(Line::parse())?;
             runtime()?.block_on(run::run(&arguments))
         }
     }
