@@ -132,7 +132,7 @@ impl Dialect for MySql {
     }
 
     // Schema and table are said for both, so that the server opens no other table.
-    // A rule that the catalog hides may be CASCADE: it shows none to who has rights on the table alone.
+    // A rule that the catalog hides may be CASCADE: MariaDB 10.11's shows none to who has rights on the table alone.
     fn self_references(from: &str) -> String {
         let (schema, table, _) = in_catalog(from, "");
         format!(
