@@ -126,6 +126,11 @@ pub trait Dialect {
         }
     }
 
+    /// What stands in a SELECT of no rows to give the values of a field of this type the type and the collation of its column.
+    fn typed(_type_name: &str, column: &str) -> String {
+        column.to_owned()
+    }
+
     /// How values become rows. `typed` is a SELECT of no rows whose columns have the types that the values are to have.
     fn row_list(_typed: &str) -> RowList {
         RowList {

@@ -39,6 +39,16 @@ pub enum MadeUp {
     /// IPv4 addresses, of the block that nobody is given.
     Inet4,
     Interval,
+    /// Strings of so many bits.
+    Bits {
+        length: u64,
+    },
+    /// Hardware addresses of so many bytes, of those that no maker gives.
+    Mac {
+        bytes: usize,
+    },
+    /// Ranges that hold one such value alone: no other range overlaps them.
+    Range(Box<Self>),
     /// Arrays of one such value.
     Array(Box<Self>),
 }
@@ -115,7 +125,10 @@ impl MadeUp {
             Self::Uuid | Self::Inet => u64::MAX,
             Self::Inet4 => 1 << 28,
             Self::Interval => 100_000_000,
-            Self::Array(element) => element.count(),
+            Self::Bits { length } => power_of_two(*length),
+            // The first byte says that no maker gave it.
+            Self::Mac { bytes } => power_of_two(8 * (*bytes as u64 - 1)),
+            Self::Range(element) | Self::Array(element) => element.count(),
         }
     }
 
@@ -169,6 +182,20 @@ impl MadeUp {
                     .join(".")
             }
             Self::Interval => format!("{} days", 1_000_000 + n),
+            Self::Bits { length } => {
+                let length = usize::try_from(*length).unwrap_or(usize::MAX);
+                format!("{n:0>length$b}")
+            }
+            Self::Mac { bytes } => {
+                let bytes = (0..*bytes - 1).rev().map(|byte| (n >> (8 * byte)) & 0xff);
+                bytes.fold("02".to_owned(), |mac, byte| format!("{mac}:{byte:02x}"))
+            }
+            Self::Range(element) => match element.value(n) {
+                Literal::Number(element) | Literal::Text(element) => {
+                    format!("[\"{element}\",\"{element}\"]")
+                }
+                Literal::Bytes(_) | Literal::Null => "empty".to_owned(),
+            },
             Self::Array(element) => match element.value(n) {
                 Literal::Number(element) => format!("{{{element}}}"),
                 Literal::Text(element) => format!("{{\"{element}\"}}"),
@@ -177,6 +204,11 @@ impl MadeUp {
             },
         })
     }
+}
+
+/// As many as there are numbers of so many bits, and as can be counted.
+fn power_of_two(bits: u64) -> u64 {
+    1 << bits.min(63)
 }
 
 /// With how many digits of 36 a text of so many characters ends.
@@ -288,6 +320,19 @@ mod tests {
             text(&MadeUp::decimal(30, 30, true), 0).len(),
             "-0.".len() + 30
         );
+    }
+
+    #[test]
+    fn bits_and_addresses_have_their_length_and_ranges_one_value() {
+        let bits = MadeUp::Bits { length: 3 };
+        assert_eq!((text(&bits, 2), bits.count()), ("010".to_owned(), 8));
+        let long = MadeUp::Bits { length: 72 };
+        assert_eq!(text(&long, long.count() - 1).len(), 72);
+        let mac = MadeUp::Mac { bytes: 6 };
+        assert_eq!(text(&mac, 0x0102), "02:00:00:00:01:02");
+        assert_eq!(text(&mac, mac.count() - 1), "02:ff:ff:ff:ff:ff");
+        let range = MadeUp::Range(Box::new(MadeUp::integer(16, true)));
+        assert_eq!(text(&range, 0), "[\"-32768\",\"-32768\"]");
     }
 
     #[test]

@@ -222,6 +222,7 @@ impl Dialect for MySql {
                 zone: "",
             },
             "time" => MadeUp::Time { zone: "" },
+            "bit" => MadeUp::integer(u32::try_from(most).unwrap_or(64).min(64), false),
             "year" => MadeUp::Number {
                 least: 1901,
                 most: 2155,
@@ -232,6 +233,16 @@ impl Dialect for MySql {
             "inet4" => MadeUp::Inet4,
             _ => return None,
         })
+    }
+
+    // MariaDB makes bytes of a BIT column's numbers, each a digit's code: 5 would be stored as 53.
+    fn typed(type_name: &str, column: &str) -> String {
+        let is_integer = type_name.contains("INT") || type_name == "BOOLEAN";
+        match type_name.ends_with("UNSIGNED") {
+            true => "CAST(NULL AS UNSIGNED)".to_owned(),
+            false if is_integer => "CAST(NULL AS SIGNED)".to_owned(),
+            false => column.to_owned(),
+        }
     }
 
     // VALUES is spelled in two ways, MySQL's and MariaDB's, and would have the connection's collation.

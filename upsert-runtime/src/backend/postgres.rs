@@ -291,7 +291,29 @@ impl Dialect for Postgres {
             "inet" | "cidr" => MadeUp::Inet,
             "bytea" => MadeUp::Bytes { most: u64::MAX },
             "interval" => MadeUp::Interval,
-            _ => return None,
+            // Whole numbers, which it reads in every locale.
+            "money" => MadeUp::decimal(16, 0, true),
+            "bit" => MadeUp::Bits {
+                length: made_up::length(&numbers),
+            },
+            // It may be of any length up to its own, and a long one has more values than are needed.
+            "bit varying" => MadeUp::Bits {
+                length: made_up::length(&numbers).min(63),
+            },
+            "macaddr" => MadeUp::Mac { bytes: 6 },
+            "macaddr8" => MadeUp::Mac { bytes: 8 },
+            _ => {
+                let element = match name {
+                    "int4range" => "integer",
+                    "int8range" => "bigint",
+                    "numrange" => "numeric",
+                    "daterange" => "date",
+                    "tsrange" => "timestamp without time zone",
+                    "tstzrange" => "timestamp with time zone",
+                    _ => return None,
+                };
+                MadeUp::Range(Box::new(Self::made_up(element, "")?))
+            }
         })
     }
 

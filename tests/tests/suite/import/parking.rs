@@ -2,11 +2,11 @@
 
 use sqlx::mysql::MySqlPool;
 use sqlx::postgres::PgPool;
-use sqlx::postgres::types::PgInterval;
-use sqlx::types::Decimal;
-use sqlx::types::Uuid;
+use sqlx::postgres::types::{PgInterval, PgMoney, PgRange};
 use sqlx::types::chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use sqlx::types::ipnetwork::IpNetwork;
+use sqlx::types::mac_address::MacAddress;
+use sqlx::types::{BitVec, Decimal, Uuid};
 use upsert_runtime::{Key, LockedUpsert, Report};
 use upsert_tests::Target;
 
@@ -14,7 +14,7 @@ use crate::{Db, Sqlx};
 
 tests![
     what_refers_to_a_key_follows_it,
-    a_null_that_may_be_there_once,
+    a_null_that_may_be_there_once on ["postgres"],
     short_texts,
     numbers,
     small_numbers on ["postgres", "mysql"],
@@ -23,6 +23,10 @@ tests![
     uuids_and_bytes,
     decimals on ["postgres", "mysql"],
     addresses_and_intervals on ["postgres"],
+    bits on ["postgres", "mysql"],
+    hardware_addresses on ["postgres"],
+    money on ["postgres"],
+    ranges on ["postgres"],
     texts_in_other_types on ["mysql"],
     texts_that_only_look_so on ["postgres"],
     a_domain on ["postgres"],
@@ -173,17 +177,6 @@ async fn what_refers_to_a_key_follows_it(db: Db) {
 }
 
 async fn a_null_that_may_be_there_once(db: Db) {
-    let old = match Sqlx::TARGET {
-        "postgres" => {
-            db.number("SELECT current_setting('server_version_num')")
-                .await
-                < 150_000
-        }
-        _ => true,
-    };
-    if old {
-        return;
-    }
     db.run(
         "CREATE TABLE item (id {id}, name {text} NOT NULL UNIQUE, code {text} UNIQUE NULLS NOT DISTINCT); \
          INSERT INTO item (name, code) VALUES ('c', NULL)",
@@ -237,6 +230,8 @@ async fn small_numbers(db: Db) {
         item!(tiny, u8);
         let pool = MySqlPool::connect(&db.url()).await.expect("a pool");
         tiny::exchange(&db, &pool, "tinyint unsigned NOT NULL", [1, 255]).await;
+        item!(year, u16);
+        year::exchange(&db, &pool, "year NOT NULL", [1970, 2026]).await;
         pool.close().await;
     }
 }
@@ -311,13 +306,14 @@ async fn decimals(db: Db) {
 }
 
 item!(address, IpNetwork);
-item!(span, Span);
+item!(span, Own<PgInterval>);
 
+/// A key of a type that the crate knows nothing of.
 #[derive(Debug, Clone, PartialEq, sqlx::Type)]
 #[sqlx(transparent)]
-struct Span(PgInterval);
+struct Own<T>(T);
 
-impl Key for Span {
+impl<T> Key for Own<T> {
     fn is_blank(&self) -> bool {
         false
     }
@@ -328,13 +324,86 @@ async fn addresses_and_intervals(db: Db) {
     let addresses = ["10.0.0.1", "fe80::1"].map(|text| text.parse().expect("an address"));
     address::exchange(&db, &pool, "inet NOT NULL", addresses).await;
     let spans = [1, 2].map(|days| {
-        Span(PgInterval {
+        Own(PgInterval {
             months: 0,
             days,
             microseconds: 0,
         })
     });
     span::exchange(&db, &pool, "interval NOT NULL", spans).await;
+    pool.close().await;
+}
+
+async fn bits(db: Db) {
+    if Sqlx::TARGET == "mysql" {
+        item!(number, u64);
+        let pool = MySqlPool::connect(&db.url()).await.expect("a pool");
+        for column in ["bit(2) NOT NULL", "bit(64) NOT NULL"] {
+            number::exchange(&db, &pool, column, [2, 3]).await;
+        }
+        pool.close().await;
+    } else {
+        item!(bits, Own<BitVec>);
+        let pool = PgPool::connect(&db.url()).await.expect("a pool");
+        for (column, bytes) in [
+            ("bit(8) NOT NULL", 1),
+            ("bit(72) NOT NULL", 9),
+            ("bit varying(8) NOT NULL", 1),
+            ("bit varying NOT NULL", 9),
+        ] {
+            let codes = [1, 2].map(|byte| Own(BitVec::from_bytes(&vec![byte; bytes])));
+            bits::exchange(&db, &pool, column, codes).await;
+        }
+        pool.close().await;
+    }
+}
+
+async fn hardware_addresses(db: Db) {
+    item!(mac, Own<MacAddress>);
+    let pool = PgPool::connect(&db.url()).await.expect("a pool");
+    let codes = [1, 2].map(|byte| Own(MacAddress::new([byte; 6])));
+    mac::exchange(&db, &pool, "macaddr NOT NULL", codes).await;
+    pool.close().await;
+}
+
+async fn money(db: Db) {
+    item!(price, Own<PgMoney>);
+    let pool = PgPool::connect(&db.url()).await.expect("a pool");
+    let codes = [-1_50, 2_99].map(|cents| Own(PgMoney(cents)));
+    price::exchange(&db, &pool, "money NOT NULL", codes).await;
+    pool.close().await;
+}
+
+async fn ranges(db: Db) {
+    item!(numbers, Own<PgRange<i32>>);
+    item!(long, Own<PgRange<i64>>);
+    item!(decimals, Own<PgRange<Decimal>>);
+    item!(days, Own<PgRange<NaiveDate>>);
+    item!(times, Own<PgRange<NaiveDateTime>>);
+    item!(moments, Own<PgRange<DateTime<Utc>>>);
+    let pool = PgPool::connect(&db.url()).await.expect("a pool");
+    let ranges = [1, 11].map(|n| Own(PgRange::from(n..n + 10)));
+    numbers::exchange(&db, &pool, "int4range NOT NULL", ranges).await;
+    let ranges = [1, 11].map(|n| Own(PgRange::from(n..n + 10)));
+    long::exchange(&db, &pool, "int8range NOT NULL", ranges).await;
+    let decimal = |n| Decimal::new(n, 1);
+    let ranges = [1, 11].map(|n| Own(PgRange::from(decimal(n)..decimal(n + 10))));
+    decimals::exchange(&db, &pool, "numrange NOT NULL", ranges).await;
+    let ranges = [1, 11].map(|n| Own(PgRange::from(day(n)..day(n + 10))));
+    days::exchange(&db, &pool, "daterange NOT NULL", ranges).await;
+    let time = |n| day(n).and_hms_opt(0, 0, 0).expect("a time");
+    let ranges = [1, 11].map(|n| Own(PgRange::from(time(n)..time(n + 10))));
+    times::exchange(&db, &pool, "tsrange NOT NULL", ranges).await;
+    let ranges = [1, 11].map(|n| Own(PgRange::from(time(n).and_utc()..time(n + 10).and_utc())));
+    // That no two ranges overlap is a rule that a made-up value must keep as well.
+    moments::exchange(&db, &pool, "tstzrange NOT NULL", ranges.clone()).await;
+    db.run("ALTER TABLE item ADD EXCLUDE USING gist (code WITH &&)")
+        .await;
+    let [one, two] = ranges.each_ref();
+    let report = moments::import(&pool, [one, two]).await;
+    let (updated, failed) = (report.updated, &report.failed);
+    assert_eq!((updated, failed.len()), (2, 0), "{report} {failed:?}");
+    all_follow(&db, "tstzrange").await;
     pool.close().await;
 }
 

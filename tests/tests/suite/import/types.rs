@@ -1,5 +1,6 @@
 //! Columns of many types, in keys and beside them.
 
+use sqlx::mysql::MySqlPool;
 use sqlx::types::{Json, Uuid};
 use upsert_runtime::{LockedUpsert, Report, Stored};
 use upsert_tests::Target;
@@ -10,6 +11,7 @@ tests![
     keys_of_other_types_than_text,
     a_key_of_two_columns,
     an_enum_and_json,
+    numbers_in_bits on ["mysql"],
 ];
 
 /// What the database calls these types.
@@ -172,4 +174,49 @@ async fn an_enum_and_json(db: Db) {
     let mut tx = pool.begin().await.expect("a transaction");
     let locked = Song::lock().many_by_remote_id(&mut tx, ["s1", "s2"]).await;
     assert_eq!(locked.expect("locks").len(), 2);
+}
+
+#[derive(Debug, Clone, PartialEq, LockedUpsert)]
+#[lookup(name)]
+struct Switch {
+    id: i64,
+    name: String,
+    is_on: bool,
+    flags: u8,
+    mask: Option<u64>,
+}
+
+async fn numbers_in_bits(db: Db) {
+    db.run(
+        "CREATE TABLE switch (id {id}, name {text} NOT NULL UNIQUE, is_on bit(1) NOT NULL, \
+         flags bit(8) NOT NULL, mask bit(64))",
+    )
+    .await;
+    let pool = MySqlPool::connect(&db.url()).await.expect("a pool");
+    let switches = |is_on, flags, mask| {
+        let name = |n| NewSwitch {
+            name: format!("{n}"),
+            is_on,
+            flags,
+            mask,
+        };
+        (0..3).map(name).collect::<Vec<_>>()
+    };
+    for (created, updated, (is_on, flags, mask)) in [
+        (3, 0, (false, 2, Some(u64::MAX))),
+        (0, 3, (true, 5, Some(0))),
+        (0, 3, (false, 255, None)),
+    ] {
+        let import = || Switch::import(switches(is_on, flags, mask)).run(&pool);
+        let report = import().await.expect("an import");
+        assert_eq!(
+            (report.created, report.updated),
+            (created, updated),
+            "{report} {:?}",
+            report.failed
+        );
+        let report = import().await.expect("an import");
+        assert_eq!(report.unchanged, 3, "{report}");
+    }
+    pool.close().await;
 }

@@ -160,7 +160,8 @@ impl<DB: Supported> Statement<DB> {
         let (new, place, value) = (sql.own("new"), sql.own("n"), own_column(sql, column));
         let name = names[column];
         // The values get the type and the collation of the column.
-        let typed = format!("SELECT 0 AS {place}, {name} AS {value}{from} WHERE FALSE");
+        let typed = typed_column(mapping, column);
+        let typed = format!("SELECT 0 AS {place}, {typed} AS {value}{from} WHERE FALSE");
         let RowList {
             before,
             between,
@@ -189,16 +190,20 @@ fn types_of_rows<DB: Supported>(mapping: Mapping<DB>, columns: &[usize]) -> Stri
     let sql = mapping.sql();
     let mut typed = format!(
         "SELECT {} AS {}",
-        sql.names[mapping.model.id],
+        typed_column(mapping, mapping.model.id),
         sql.own("id")
     );
     for &column in columns {
         let _ = write!(
             typed,
             ", {} AS {}",
-            sql.names[column],
+            typed_column(mapping, column),
             own_column(sql, column)
         );
     }
     typed + sql.from + " WHERE FALSE"
+}
+
+fn typed_column<DB: Supported>(mapping: Mapping<DB>, column: usize) -> String {
+    DB::Driver::typed(&mapping.type_name(column), mapping.sql().names[column])
 }
