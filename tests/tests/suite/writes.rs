@@ -5,6 +5,7 @@ use std::time::Duration;
 use upsert_runtime::{Error, LockedUpsert, Outcome};
 use upsert_tests::Target;
 
+use super::log::logged;
 use super::models::{NewTaxonomy, TAXONOMY, Taxonomy, TaxonomyChanges, record, upsert, with_rows};
 use crate::{Db, Sqlx};
 
@@ -16,6 +17,7 @@ tests![
     create_only_columns_are_never_updated,
     touch_moves_with_real_changes_only,
     what_comes_back_is_what_is_stored,
+    a_created_row_comes_with_its_insert on ["mysql"],
     updates_burn_no_ids,
     a_trigger_that_stores_nothing on ["postgres", "sqlite"],
     a_schema_that_replaces on ["sqlite"],
@@ -369,4 +371,18 @@ async fn any_text_is_stored_as_it_is(db: Db) {
             Outcome::Unchanged { matched_by: "slug" }
         );
     }
+}
+
+/// MariaDB gives the row that an INSERT stored, triggers included. MySQL is asked for it.
+async fn a_created_row_comes_with_its_insert(db: Db) {
+    with_rows(&db, []).await;
+    db.run("CREATE TRIGGER other BEFORE INSERT ON taxonomy FOR EACH ROW SET new.name = 'other'")
+        .await;
+    let (created, log) = logged(Taxonomy::upsert(record("r1", "rock")).run(&db.pool)).await;
+    let created = created.expect("an upsert");
+    assert_eq!(created.outcome, Outcome::Created);
+    assert_eq!(created.row.name, "other");
+    let behind = log.split("summary=\"INSERT").nth(1).expect("an INSERT");
+    let is_mariadb = db.texts("SELECT VERSION()").await[0].contains("MariaDB");
+    assert_eq!(behind.contains("summary=\"SELECT"), !is_mariadb, "{log}");
 }

@@ -24,6 +24,14 @@ pub struct Capabilities {
     /// Whether a row is read again after a write: there is no `RETURNING`, or it does not see what triggers do.
     pub reads_again: bool,
 
+    /// Where one text may hold several statements with values, so that a row is read again by the one that writes it: what a created
+    /// row's id is, behind its name, if there is one.
+    pub reads_behind: Option<&'static str>,
+
+    /// What stands around the columns that an INSERT gives, where only some of the servers know `RETURNING` and the others take it
+    /// for a comment.
+    pub may_return: Option<[&'static str; 2]>,
+
     /// Begins a transaction in which a locking read sees what others have committed meanwhile.
     pub begin: &'static str,
 

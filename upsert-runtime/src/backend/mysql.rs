@@ -34,8 +34,11 @@ impl Dialect for MySql {
         // INSERT IGNORE truncates values and stores '' for NULL; ON DUPLICATE KEY UPDATE updates the row of a key that nobody
         // named.
         quiet_insert: None,
-        // There is no RETURNING.
+        // There is no RETURNING, but of MariaDB's INSERT.
         reads_again: true,
+        reads_behind: None,
+        // <https://mariadb.com/docs/server/reference/sql-statements/comment-syntax#executable-comment-syntax>
+        may_return: Some([" /*M!100500 RETURNING ", " */"]),
         // For the one transaction; the session keeps its own level. REPEATABLE READ, the default, locks the gap around a key
         // that is not there, and inserters of different keys deadlock. The savepoint is what `check` looks for.
         begin: "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; BEGIN; SAVEPOINT upsert_begin",

@@ -40,6 +40,8 @@ impl Dialect for Postgres {
         // Without a target: the row may meet any unique index.
         quiet_insert: Some(" ON CONFLICT DO NOTHING"),
         reads_again: false,
+        reads_behind: None,
+        may_return: None,
         // Whatever the session's default is: above READ COMMITTED the loser of a create race never sees the winner's row.
         begin: "BEGIN ISOLATION LEVEL READ COMMITTED",
         // Refused in a transaction in which a statement has failed (25P02), and outside of one (25P01). COMMIT itself answers

@@ -35,6 +35,9 @@ impl Dialect for Sqlite {
         quiet_insert: None,
         // Triggers can change a row only AFTER, which RETURNING does not see.
         reads_again: true,
+        // The number is that of the last INSERT of the connection, whatever became of this one.
+        reads_behind: Some(" = last_insert_rowid() AND changes() > 0"),
+        may_return: None,
         // A deferred transaction that has read cannot always become a writer, however long it waits.
         begin: "BEGIN IMMEDIATE",
         check: None,

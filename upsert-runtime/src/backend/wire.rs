@@ -54,14 +54,15 @@ pub trait Wire<DB: Database> {
         keep_prepared: bool,
     ) -> impl Future<Output = sqlx::Result<Vec<DB::Row>>> + Send;
 
-    /// The same, and what came before an error is there after it: whether the server had begun to answer.
+    /// The same, and what came before an error is there after it: whether the server had begun to answer. Gives what the server
+    /// says at the end.
     fn fetch_into(
         conn: &mut DB::Connection,
         sql: SqlStr,
         arguments: DB::Arguments,
         keep_prepared: bool,
         rows: &mut Vec<DB::Row>,
-    ) -> impl Future<Output = sqlx::Result<()>> + Send;
+    ) -> impl Future<Output = sqlx::Result<DB::QueryResult>> + Send;
 
     /// Sends a statement that gives no rows.
     fn execute(
@@ -114,16 +115,20 @@ macro_rules! wire {
             arguments: <$database as Database>::Arguments,
             keep_prepared: bool,
             rows: &mut Vec<<$database as Database>::Row>,
-        ) -> sqlx::Result<()> {
+        ) -> sqlx::Result<<$database as Database>::QueryResult> {
             let query = sqlx::query_with(sql, arguments).persistent(keep_prepared);
-            let mut answer = query.fetch(conn);
+            let mut answer = sqlx::Executor::fetch_many(conn, query);
+            let mut done = Default::default();
             // To its end, where a constraint may refuse what the rows told.
-            while let Some(row) =
+            while let Some(step) =
                 std::future::poll_fn(|context| answer.as_mut().poll_next(context)).await
             {
-                rows.push(row?);
+                match step? {
+                    sqlx::Either::Left(end) => done = end,
+                    sqlx::Either::Right(row) => rows.push(row),
+                }
             }
-            Ok(())
+            Ok(done)
         }
 
         async fn execute(

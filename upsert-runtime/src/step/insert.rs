@@ -47,23 +47,24 @@ impl<DB: Supported> Session<'_, DB> {
     async fn send_insert(&mut self, new: &New, quiet: bool) -> sqlx::Result<Sent<DB>> {
         let mapping = self.mapping;
         let insert = Statement::insert(mapping, new, quiet)?;
-        if mapping.sql().returning.is_none() {
-            let done = self.execute(insert).await?;
+        let (rows, done) = self.fetch_all(insert).await?;
+        let Some(row) = rows.first() else {
             return Ok(match DB::Driver::affected(&done) {
                 0 => Sent::Nothing,
                 _ => Sent::Inserted(DB::Driver::inserted_id(&done)),
             });
-        }
-        let rows = self.fetch(insert).await?;
-        let Some(row) = rows.first() else {
-            return Ok(Sent::Nothing);
         };
         let row = mapping.decode(row)?;
-        Ok(Sent::Row(if DB::Driver::CAPABILITIES.reads_again {
-            self.read_again(&row).await?
-        } else {
-            row
-        }))
+        if DB::Driver::CAPABILITIES.reads_behind.is_none() {
+            return Ok(Sent::Row(row));
+        }
+        // The row with the last number is this one, unless the id is none that the database gives.
+        if let Some(read) = rows.get(1).map(|read| mapping.decode(read)).transpose()?
+            && mapping.id_bytes(&read)? == mapping.id_bytes(&row)?
+        {
+            return Ok(Sent::Row(read));
+        }
+        self.read_again(&row).await.map(Sent::Row)
     }
 
     /// Reads the row that was just inserted, where no `RETURNING` gives it: by its own id, else by a key of the record, which no

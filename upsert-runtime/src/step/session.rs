@@ -40,6 +40,20 @@ impl<'c, DB: Supported> Session<'c, DB> {
         DB::Driver::fetch(self.connection, text, arguments, keep_prepared).await
     }
 
+    /// The rows of a statement, and what the server says at its end.
+    pub(crate) async fn fetch_all(
+        &mut self,
+        statement: Statement<DB>,
+    ) -> sqlx::Result<(Vec<DB::Row>, <DB as Database>::QueryResult)> {
+        let (text, arguments, keep_prepared) = statement.into_parts();
+        let text = DB::Driver::limited(text, self.locking);
+        let mut rows = Vec::new();
+        let sent =
+            DB::Driver::fetch_into(self.connection, text, arguments, keep_prepared, &mut rows);
+        let done = sent.await?;
+        Ok((rows, done))
+    }
+
     /// Sends a statement that gives no rows.
     pub(crate) async fn execute(
         &mut self,

@@ -237,7 +237,8 @@ impl<DB: Supported> Statement<DB> {
         Ok(this)
     }
 
-    /// `INSERT … VALUES (…) ON CONFLICT DO NOTHING RETURNING …`
+    /// `INSERT … VALUES (…) ON CONFLICT DO NOTHING RETURNING …`, or
+    /// `INSERT … VALUES (…) RETURNING …; SELECT … WHERE "id" = last_insert_rowid() AND changes() > 0`
     pub(crate) fn insert(mapping: Mapping<DB>, new: &New, quiet: bool) -> sqlx::Result<Self> {
         let sql = mapping.sql();
         let mut this = Self::new(format!("{} VALUES (", sql.insert));
@@ -247,6 +248,15 @@ impl<DB: Supported> Statement<DB> {
             this.push(DB::Driver::CAPABILITIES.quiet_insert.unwrap_or_default());
         }
         this.push(sql.returning.unwrap_or_default());
+        if let Some([before, after]) = DB::Driver::CAPABILITIES.may_return {
+            let columns = sql.select.trim_start_matches("SELECT ");
+            this.push(&format!("{before}{columns}{after}"));
+        }
+        if let Some(is_created) = DB::Driver::CAPABILITIES.reads_behind {
+            let Sql { select, from, .. } = sql;
+            let id = sql.names[mapping.model.id];
+            this.push(&format!("; {select}{from} WHERE {id}{is_created}"));
+        }
         Ok(this)
     }
 
@@ -286,7 +296,8 @@ impl<DB: Supported> Statement<DB> {
         Ok(this)
     }
 
-    /// `UPDATE … SET "name" = $1, "updated_at" = clock_timestamp() WHERE "id" = $2 RETURNING …`
+    /// `UPDATE … SET "name" = $1, "updated_at" = clock_timestamp() WHERE "id" = $2 RETURNING …`, or
+    /// `UPDATE … WHERE "id" = ?; SELECT …`
     ///
     /// The columns come in the model's order, so that the same change is the same text.
     pub(crate) fn update(
@@ -295,8 +306,15 @@ impl<DB: Supported> Statement<DB> {
         changes: &Changes,
         columns: &[usize],
     ) -> sqlx::Result<Self> {
+        let sql = mapping.sql();
         let mut this = Self::set(mapping, row, changes, columns)?;
-        this.push(mapping.sql().returning.unwrap_or_default());
+        if DB::Driver::CAPABILITIES.reads_behind.is_some() {
+            this.push("; ");
+            this.push(sql.by_id);
+            mapping.bind_id(row, &mut this.arguments)?;
+        } else {
+            this.push(sql.returning.unwrap_or_default());
+        }
         Ok(this)
     }
 

@@ -1,6 +1,6 @@
 //! Writes what differs.
 
-use crate::backend::{Dialect as _, Supported};
+use crate::backend::{Capabilities, Dialect as _, Supported};
 use crate::error::{Error, Operation};
 use crate::outcome::{Outcome, Upserted};
 use crate::value::{Changes, Row};
@@ -63,7 +63,12 @@ impl<DB: Supported> Session<'_, DB> {
     ) -> sqlx::Result<Row> {
         let update = Statement::update(self.mapping, row, changes, columns)?;
         let rows = self.fetch(update).await?;
-        if DB::Driver::CAPABILITIES.reads_again {
+        let Capabilities {
+            reads_again,
+            reads_behind,
+            ..
+        } = DB::Driver::CAPABILITIES;
+        if reads_again && reads_behind.is_none() {
             return self.read_again(row).await;
         }
         self.mapping
