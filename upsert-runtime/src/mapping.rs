@@ -195,6 +195,11 @@ impl<DB: Supported> Mapping<DB> {
             .collect()
     }
 
+    /// Whether an update by creating data changes the row.
+    pub(crate) fn would_change(self, row: &Row, new: &New) -> bool {
+        !self.differing(row, &self.updating(new)).is_empty()
+    }
+
     /// Whether a column is set to something else than the row holds.
     ///
     /// What is not equal to itself, as a float that is no number, would be written each time: so what Rust calls another value is

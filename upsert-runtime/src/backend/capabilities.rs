@@ -54,9 +54,6 @@ pub struct Capabilities {
     /// Whether each value has a type of its own, whatever its column is declared as.
     pub types_values: bool,
 
-    /// What makes the planner reach a thousand rows by their keys, for the rest of the transaction.
-    pub plan_by_keys: Option<&'static str>,
-
     /// Whether a connection can be used after a call on it was dropped in flight: the database runs in this process and
     /// finishes the call.
     pub survives_drop: bool,

@@ -25,8 +25,8 @@ pub trait Dialect {
     /// What stands before a list of rows in parentheses, so that it can be selected from, where that must be said.
     const ROWS: Option<&'static str> = Some("VALUES ");
 
-    /// What begins a transaction with this limit.
-    fn begin(_wait: Option<Wait>) -> SqlStr {
+    /// What begins a transaction with this limit. In one that `reads_many` the planner is to reach a thousand rows by their keys.
+    fn begin(_wait: Option<Wait>, _reads_many: bool) -> SqlStr {
         Self::CAPABILITIES.begin.into_sql_str()
     }
 
@@ -101,6 +101,9 @@ pub trait Dialect {
     /// Selects the foreign keys of a table to itself: the columns and the columns that they refer to, each list quoted for a
     /// statement, and 1 where a row is deleted with the row that it refers to.
     fn self_references(from: &str) -> String;
+
+    /// The expression that gives a row's column the value 1 where a write to a row of the table may change or delete others of it.
+    fn writes_itself(from: &str) -> String;
 
     /// Selects a row if a deletion can come back to the table by `ON DELETE CASCADE` of other tables.
     fn cascades_by_others(from: &str) -> String;

@@ -53,7 +53,6 @@ impl Dialect for MySql {
         // be told otherwise. No trigger can keep a row from being written without an error.
         counts_updates: false,
         types_values: false,
-        plan_by_keys: None,
         survives_drop: false,
         limits_begin: false,
         arrays: false,
@@ -146,6 +145,18 @@ impl Dialect for MySql {
              WHERE k.TABLE_SCHEMA = {schema} AND k.TABLE_NAME = {table} \
              AND k.REFERENCED_TABLE_SCHEMA = k.TABLE_SCHEMA AND k.REFERENCED_TABLE_NAME = k.TABLE_NAME \
              GROUP BY k.CONSTRAINT_NAME, r.DELETE_RULE"
+        )
+    }
+
+    // A trigger cannot write to its own table (1442). What a view leads to is not looked at.
+    fn writes_itself(from: &str) -> String {
+        let (schema, table, _) = in_catalog(from, "");
+        format!(
+            "CASE WHEN EXISTS (SELECT 1 FROM information_schema.KEY_COLUMN_USAGE \
+             WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME = {table} \
+             AND REFERENCED_TABLE_SCHEMA = TABLE_SCHEMA AND REFERENCED_TABLE_NAME = TABLE_NAME) \
+             OR EXISTS (SELECT 1 FROM information_schema.VIEWS WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME = {table}) \
+             THEN '1' END"
         )
     }
 

@@ -53,10 +53,7 @@ impl Dialect for Postgres {
         snapshot: Some(
             "SELECT 1 WHERE current_setting('transaction_isolation') IN ('repeatable read', 'serializable')",
         ),
-        // The default of 4 is that of a disk that must move its head: until a table has half a million rows, the server would
-        // rather read all of it for each chunk.
         types_values: false,
-        plan_by_keys: Some("SET LOCAL random_page_cost = 1.1"),
         survives_drop: false,
         // Nothing waits before the first statement, and SET LOCAL ends with the transaction.
         limits_begin: false,
@@ -75,18 +72,18 @@ impl Dialect for Postgres {
         }),
     };
 
-    fn begin(wait: Option<Wait>) -> SqlStr {
-        match wait {
-            None => Self::CAPABILITIES.begin.into_sql_str(),
-            Some(wait) => {
-                let limit = milliseconds(wait);
-                let sql = format!(
-                    "{}; SET LOCAL lock_timeout = {limit}",
-                    Self::CAPABILITIES.begin
-                );
-                AssertSqlSafe(sql).into_sql_str()
-            }
+    fn begin(wait: Option<Wait>, reads_many: bool) -> SqlStr {
+        let begin = Self::CAPABILITIES.begin;
+        if wait.is_none() && !reads_many {
+            return begin.into_sql_str();
         }
+        let limit = wait.map(milliseconds);
+        let limit = limit.map(|limit| format!("; SET LOCAL lock_timeout = {limit}"));
+        // The default of 4 is that of a disk that must move its head: until a table has half a million rows, the server would
+        // rather read all of it for each chunk.
+        let plan = reads_many.then_some("; SET LOCAL random_page_cost = 1.1");
+        let (limit, plan) = (limit.unwrap_or_default(), plan.unwrap_or_default());
+        AssertSqlSafe(format!("{begin}{limit}{plan}")).into_sql_str()
     }
 
     // FOR UPDATE would also keep others from inserting rows that reference this one.
@@ -155,6 +152,19 @@ impl Dialect for Postgres {
              AND NOT (EXISTS (SELECT FROM classes WHERE amname = 'btree' AND class_type = key_type) \
              AND NOT EXISTS (SELECT FROM classes WHERE amname = 'hash' AND class_type = key_type)))"
         ))
+    }
+
+    // What a view or a foreign table leads to is not looked at.
+    fn writes_itself(from: &str) -> String {
+        let table = literal(from.trim_start_matches(" FROM "));
+        format!(
+            "(SELECT CASE WHEN relkind NOT IN ('r', 'p') OR relhasrules OR (relkind = 'r' AND relhassubclass) \
+             OR EXISTS (SELECT FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D' \
+             AND (tgrelid = pg_class.oid OR tgrelid IN (SELECT relid FROM pg_partition_tree(pg_class.oid)))) \
+             OR EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND conrelid = pg_class.oid AND confrelid = conrelid \
+             AND (confupdtype IN ('c', 'n', 'd') OR confdeltype IN ('c', 'n', 'd'))) \
+             THEN '1' END FROM pg_class WHERE oid = {table}::regclass)"
+        )
     }
 
     fn hashed(key: &[u8]) -> Option<(&[u8], &str)> {

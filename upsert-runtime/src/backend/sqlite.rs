@@ -49,7 +49,6 @@ impl Dialect for Sqlite {
         snapshot: None,
         counts_updates: true,
         types_values: true,
-        plan_by_keys: None,
         survives_drop: true,
         limits_begin: true,
         arrays: false,
@@ -119,6 +118,22 @@ impl Dialect for Sqlite {
         Some(format!(
             "rowid IN (SELECT rowid FROM pragma_foreign_key_check({table}{within}))"
         ))
+    }
+
+    fn writes_itself(from: &str) -> String {
+        let (schema, table) = path(from);
+        let within = within(schema.as_deref());
+        let schema = schema.map_or_else(String::new, |schema| {
+            format!("`{}`.", schema.replace('`', "``"))
+        });
+        let table = literal(&table);
+        let has_trigger = "type IN ('trigger', 'view') AND lower(tbl_name) = lower";
+        format!(
+            "CASE WHEN EXISTS (SELECT 1 FROM {schema}sqlite_master WHERE {has_trigger}({table})) \
+             OR EXISTS (SELECT 1 FROM sqlite_temp_master WHERE {has_trigger}({table})) \
+             OR EXISTS (SELECT 1 FROM pragma_foreign_key_list({table}{within}) WHERE lower(\"table\") = lower({table})) \
+             THEN '1' END"
+        )
     }
 
     // Without `PRAGMA foreign_keys` nothing goes with a row.

@@ -66,7 +66,7 @@ impl<DB: Supported> Transaction<DB> {
         wait: Option<Wait>,
     ) -> Result<Self, Error> {
         let mut tx = Self::acquire(pool, model, wait).await?;
-        tx.start(model).await?;
+        tx.start(model, false).await?;
         Ok(tx)
     }
 
@@ -92,7 +92,11 @@ impl<DB: Supported> Transaction<DB> {
     }
 
     /// Begins on the connection that was taken.
-    pub(super) async fn start(&mut self, model: Option<&'static str>) -> Result<(), Error> {
+    pub(super) async fn start(
+        &mut self,
+        model: Option<&'static str>,
+        reads_many: bool,
+    ) -> Result<(), Error> {
         let wait = self.state.wait;
         let at = Step::new(model, Operation::Begin);
         let failed = |source| Error::of::<DB>(at, source).under::<DB>(wait);
@@ -109,7 +113,8 @@ impl<DB: Supported> Transaction<DB> {
                 .await
                 .map_err(failed)?;
         }
-        DB::TransactionManager::begin(&mut self.connection, Some(DB::Driver::begin(wait)))
+        let begin = DB::Driver::begin(wait, reads_many);
+        DB::TransactionManager::begin(&mut self.connection, Some(begin))
             .await
             .map_err(failed)?;
         self.state.in_flight = false;

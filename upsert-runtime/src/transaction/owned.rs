@@ -6,7 +6,7 @@ use sqlx::Pool;
 use sqlx_core::rt;
 
 use crate::backend::{Cause, Dialect as _, Supported, cause};
-use crate::error::{Error, Operation};
+use crate::error::Error;
 use crate::locking::Locking;
 use crate::mapping::Target;
 use crate::step::Session;
@@ -106,8 +106,8 @@ async fn one_attempt<DB: Supported, W: UnitOfWork<DB>>(
             }
         }
     }
-    tx.start(model).await?;
-    match once(&mut Session::new(tx.in_flight(), target), work).await {
+    tx.start(model, W::READS_MANY).await?;
+    match work.once(&mut Session::new(tx.in_flight(), target)).await {
         Ok(output) if W::stays(&output) => {
             tx.finish(model, deadline).await?;
             Ok(output)
@@ -125,19 +125,6 @@ async fn one_attempt<DB: Supported, W: UnitOfWork<DB>>(
             Err(error)
         }
     }
-}
-
-async fn once<DB: Supported, W: UnitOfWork<DB>>(
-    session: &mut Session<'_, DB>,
-    work: &mut W,
-) -> Result<W::Output, Error> {
-    if W::READS_MANY
-        && let Some(setting) = DB::Driver::CAPABILITIES.plan_by_keys
-    {
-        let set = session.run(setting).await;
-        set.map_err(session.failed(Operation::Begin))?;
-    }
-    work.once(session).await
 }
 
 /// Nothing of the attempt can have taken effect, and no caller asked for this answer.

@@ -59,16 +59,16 @@ async fn as_many_statements_for_a_few_rows_as_for_many(db: Db) {
     let many = mixed(&db, 200).await;
     assert_eq!(few, many);
     let expected: &[&str] = match Sqlx::TARGET {
-        // The first reading asks for collations, once, and finds; then find, lock, ask for the type of what is to be parked, once,
-        // park what is exchanged, update the others and those, insert.
+        // The first reading asks what the table is like, once, and finds by each key; then find, lock, ask for the type of what is to
+        // be parked, once, park what is exchanged, update the others and those, insert.
         "postgres" => &[
-            "SELECT", "SELECT", "SELECT", "SELECT", "SELECT", "WITH", "WITH", "WITH", "INSERT",
+            "SELECT", "SELECT", "SELECT", "SELECT", "SELECT", "SELECT", "SELECT", "WITH", "WITH",
+            "WITH", "INSERT",
         ],
-        // The columns are looked at, once; and for each chunk, what the collation compares is asked for first, and in the end
-        // whether what was created has its keys.
+        // Of each chunk, what the collation compares is asked for first, and in the end whether what was created has its keys.
         _ => &[
-            "SELECT", "SELECT", "SELECT", "SELECT", "SELECT", "SELECT", "UPDATE", "UPDATE",
-            "UPDATE", "INSERT", "SELECT",
+            "SELECT", "SELECT", "SELECT", "SELECT", "SELECT", "SELECT", "SELECT", "SELECT",
+            "UPDATE", "UPDATE", "UPDATE", "INSERT", "SELECT",
         ],
     };
     assert_eq!(many, expected);
@@ -110,7 +110,14 @@ async fn a_version_that_is_there_writes_nothing(db: Db) {
     );
     let verbs = verbs(&log);
     assert!(verbs.iter().all(|verb| verb == "SELECT"), "{verbs:?}");
-    assert!(Sqlx::TARGET == "sqlite" || verbs.len() >= 6, "{verbs:?}");
+    // What the table is like is asked once; then each chunk is read once, in the first reading. On MariaDB a chunk's collation
+    // keys are asked for before.
+    let expected = match Sqlx::TARGET {
+        "postgres" => 1 + 3,
+        "mysql" => 1 + 2 * 3,
+        _ => 0,
+    };
+    assert_eq!(verbs.len(), expected, "{verbs:?}");
     if Sqlx::TARGET == "postgres" {
         assert_eq!(db.texts(versions).await, before);
     }

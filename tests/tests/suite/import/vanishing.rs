@@ -20,15 +20,10 @@ fn assert_adds_up(report: &Report<Taxonomy>) {
     assert_eq!((report.records, told), (6, 6), "{report}");
 }
 
-/// Six records, of which the even ones change their rows.
-fn records() -> impl Iterator<Item = NewTaxonomy> {
-    let record = |n: u32| {
-        numbered(n).named(&format!(
-            "{}{n}",
-            if n.is_multiple_of(2) { "new" } else { "s" }
-        ))
-    };
-    (0..6).map(record)
+/// Six records, of which some change their rows.
+fn records(changes: fn(u32) -> bool) -> impl Iterator<Item = NewTaxonomy> {
+    let name = move |n| format!("{}{n}", if changes(n) { "new" } else { "s" });
+    (0..6).map(move |n| numbered(n).named(&name(n)))
 }
 
 async fn slugs(db: &Db) -> Vec<String> {
@@ -36,10 +31,9 @@ async fn slugs(db: &Db) -> Vec<String> {
 }
 
 async fn a_row_of_a_later_chunk_is_deleted_by_others(db: Db) {
-    // One that would change, one that would not, both of a chunk, and all that are left.
+    // One, both of a chunk, and all that are left.
     for (chunk, gone, created) in [
         (1, "'s4'", 1),
-        (1, "'s5'", 1),
         (2, "'s4', 's5'", 2),
         (2, "'s2', 's3', 's4', 's5'", 4),
     ] {
@@ -51,7 +45,7 @@ async fn a_row_of_a_later_chunk_is_deleted_by_others(db: Db) {
                 block_in_place(|| Handle::current().block_on(db.run(&delete)));
             }
         };
-        let import = Taxonomy::import(records())
+        let import = Taxonomy::import(records(|_| true))
             .chunk_size(usize::try_from(chunk).unwrap())
             .progress(progress);
         let report = import.run(&db.pool).await.expect("an import");
@@ -75,7 +69,8 @@ async fn a_row_is_deleted_by_a_trigger(db: Db) {
         ),
     })
     .await;
-    let import = Taxonomy::import(records()).chunk_size(2);
+    // One that would change, and one that would not.
+    let import = Taxonomy::import(records(|n| n.is_multiple_of(2))).chunk_size(2);
     let report = import.run(&db.pool).await.expect("an import");
     assert_adds_up(&report);
     assert_eq!((report.created, slugs(&db).await.len()), (2, 6), "{report}");

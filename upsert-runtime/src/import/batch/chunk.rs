@@ -294,7 +294,7 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
             if let Decision::Row { row, .. } = self.plan.decisions[member.record as usize]
                 && out_of_reach.contains(&row)
                 && let Some(stored) = rows.get(&row)
-                && (self.manner.is_serial || self.differs(stored, &member.new))
+                && (self.manner.is_serial || self.mapping.would_change(stored, &member.new))
             {
                 records.push(member.record);
             }
@@ -351,18 +351,12 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
         for member in self.members() {
             if let Decision::Row { row, .. } = self.plan.decisions[member.record as usize]
                 && let Some(stored) = rows.get(&row)
-                && self.differs(stored, &member.new)
+                && self.mapping.would_change(stored, &member.new)
             {
                 numbers.push(row);
             }
         }
         numbers.extend(self.given_away());
         numbers
-    }
-
-    /// Whether a record changes its row.
-    fn differs(&self, row: &Row, new: &New) -> bool {
-        let changes = self.mapping.updating(new);
-        !self.mapping.differing(row, &changes).is_empty()
     }
 }

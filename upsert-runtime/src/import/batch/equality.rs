@@ -4,48 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use crate::backend::codec::Bytes;
 use crate::backend::{Codec as _, Dialect as _, Supported};
-use crate::error::Error;
-use crate::import::plan::Keys;
-use crate::step::{Session, Statement};
+use crate::step::Statement;
 
 use super::numbering::Numbering;
-use super::read::{KeyReader, compared_otherwise};
-
-/// Those of the key columns that the database compares otherwise than byte for byte: a collation key is selected for each. Fails
-/// if one has none, or if a column cannot be read as its field, before anything is written.
-pub(crate) async fn collated<DB: Supported>(
-    session: &mut Session<'_, DB>,
-    keys: &Keys,
-) -> Result<Vec<usize>, Error> {
-    let mapping = session.mapping;
-    let sql = mapping.sql();
-    let names = keys.columns.iter().map(|&column| sql.names[column]);
-    let names: Vec<&str> = names.collect();
-    let collated = DB::Driver::collated(sql.from, &names);
-    let incomparable = DB::Driver::incomparable(sql.from, &names);
-    let facts = [&collated, &incomparable].map(|fact| fact.as_deref().unwrap_or("NULL"));
-    let answers = session.check_columns(&facts).await?;
-    let [places, is_incomparable] = &answers[..] else {
-        return Ok(Vec::new());
-    };
-    if is_incomparable.as_deref() == Some(b"1") {
-        return Err(compared_otherwise(mapping));
-    }
-    if collated.is_none() {
-        let is_collated = |column: &usize| {
-            let type_name = mapping.type_name(*column);
-            DB::Driver::collation_key(&type_name, "", "").is_some()
-        };
-        return Ok(keys.columns.iter().copied().filter(is_collated).collect());
-    }
-    let places = places.as_deref().unwrap_or_default();
-    let places = places.split(|&byte| byte == b',');
-    let column = |place: &[u8]| {
-        let place: usize = str::from_utf8(place).ok()?.parse().ok()?;
-        keys.columns.get(place).copied()
-    };
-    Ok(places.filter_map(column).collect())
-}
+use super::read::KeyReader;
 
 /// A value that has a hash in common with others, of which it is not known whether it is one of them.
 struct Suspect<'k> {

@@ -1,6 +1,7 @@
 //! Reads many rows at once, with the numbers of their keys.
 
 use std::collections::{HashMap, HashSet};
+use std::mem;
 use std::sync::Arc;
 
 use crate::backend::codec::Bytes;
@@ -77,57 +78,57 @@ pub(crate) struct FoundMany {
     pub(crate) ambiguous: Vec<(usize, u32)>,
 }
 
-/// The keys by which records are looked up in one statement.
-struct Wanted<'r> {
-    /// For each look-up, the records that are looked up by it: each key once.
-    records: Vec<Vec<&'r New>>,
-    /// For each look-up, its keys, and whether a row with that key was read.
-    keys: Vec<HashMap<u32, bool>>,
+/// The rows that were found so far, look-up by look-up.
+#[derive(Default)]
+struct Finding {
+    rows: Vec<NumberedRow>,
+    /// The places of the rows, by their ids.
+    by_id: HashMap<Vec<u8>, usize>,
+    /// For each look-up that was asked, the place of the row that has this key.
+    by_key: Vec<HashMap<u32, usize>>,
 }
 
-impl<'r> Wanted<'r> {
-    /// Blank keys are looked up too, unless they are NULL: they identify no record, but a unique index lets each in once.
-    fn of(keys: &mut Keys, records: &[Keyed<'r>]) -> Self {
-        let mut wanted = Self {
-            records: Vec::new(),
-            keys: Vec::new(),
-        };
-        for lookup in 0..keys.lookups() {
-            let mut usable = Vec::new();
-            let mut once = HashMap::new();
-            for record in records {
-                let key = keys.unique(lookup, record.values);
-                if key != NONE && once.insert(key, false).is_none() {
-                    usable.push(record.new);
-                }
+impl Finding {
+    /// The records that are to be looked up by this key, each key once, and the keys.
+    ///
+    /// Who has found a row that has this key as well need not ask who has it. Blank keys are looked up too, unless they are NULL:
+    /// they identify no record, but a unique index lets each in once.
+    fn open<'r>(
+        &self,
+        keys: &mut Keys,
+        lookup: usize,
+        records: &[Keyed<'r>],
+    ) -> (Vec<&'r New>, HashMap<u32, bool>) {
+        let (mut open, mut once) = (Vec::new(), HashMap::new());
+        for record in records {
+            let key = keys.unique(lookup, record.values);
+            if key == NONE {
+                continue;
             }
-            wanted.records.push(usable);
-            wanted.keys.push(once);
+            let found = self.by_key.iter().enumerate();
+            let mut found = found.filter_map(|(lookup, by_key)| {
+                let place = by_key.get(&keys.usable(lookup, record.values))?;
+                self.rows.get(*place)
+            });
+            let row = found.next();
+            let has_key = row.is_some_and(|row| keys.unique(lookup, &row.values) == key);
+            if !has_key && once.insert(key, false).is_none() {
+                open.push(record.new);
+            }
         }
-        wanted
+        (open, once)
     }
 
-    /// Takes note that a row with these values was read. Says whether it has one of the keys; those that another row had
-    /// before are put into `ambiguous`.
-    fn is_met(
-        &mut self,
-        keys: &mut Keys,
-        values: &[u32],
-        ambiguous: &mut Vec<(usize, u32)>,
-    ) -> bool {
-        let mut is_met = false;
-        for (lookup, wanted) in self.keys.iter_mut().enumerate() {
-            let key = keys.unique(lookup, values);
-            if let Some(is_found) = wanted.get_mut(&key) {
-                // An index may let more than one blank key in.
-                let is_usable = keys.usable(lookup, values) != NONE;
-                if std::mem::replace(is_found, true) && is_usable {
-                    ambiguous.push((lookup, key));
-                }
-                is_met = true;
-            }
+    /// Takes note of a row. One that was found before is another one by now.
+    fn add(&mut self, row: NumberedRow) -> usize {
+        let next = self.rows.len();
+        let place = *self.by_id.entry(row.id.clone()).or_insert(next);
+        if place == next {
+            self.rows.push(row);
+        } else {
+            self.rows[place] = row;
         }
-        is_met
+        place
     }
 }
 
@@ -160,27 +161,34 @@ impl<'a, 'c, DB: Supported> KeyReader<'a, 'c, DB> {
     ) -> Result<FoundMany, Error> {
         let mapping = self.session.mapping;
         let failed = self.session.failed(Operation::LookUpMany);
-        let columns = mapping.lookup_columns();
-        let mut found: HashMap<Vec<u8>, NumberedRow> = HashMap::new();
+        let mut finding = Finding::default();
         let mut ambiguous = Vec::new();
-        for records in records.chunks(mapping.most_rows(&columns)) {
-            let mut wanted = Wanted::of(self.numbering.keys, records);
-            let collated = self.numbering.collated;
-            let find = Statement::find_by_keys(mapping, &wanted.records, collated, lock);
-            let Some(find) = find.map_err(failed)? else {
-                continue;
-            };
-            for selected in self.select(find, Operation::LookUpMany).await? {
-                let numbered = self.numbered(selected)?;
-                let keys = &mut *self.numbering.keys;
-                if !wanted.is_met(keys, &numbered.values, &mut ambiguous) {
-                    return Err(compared_otherwise(mapping));
+        for (lookup, key) in mapping.model.lookups.iter().enumerate() {
+            let (open, mut is_met) = finding.open(self.numbering.keys, lookup, records);
+            let mut by_key = HashMap::new();
+            for open in open.chunks(mapping.most_rows(key.columns)) {
+                let collated = self.numbering.collated;
+                let find = Statement::find_by_key(mapping, key, open, collated, lock);
+                let find = find.map_err(failed)?;
+                for selected in self.select(find, Operation::LookUpMany).await? {
+                    let numbered = self.numbered(selected)?;
+                    let keys = &mut *self.numbering.keys;
+                    let number = keys.unique(lookup, &numbered.values);
+                    let Some(is_met) = is_met.get_mut(&number) else {
+                        return Err(compared_otherwise(mapping));
+                    };
+                    // An index may let more than one blank key in.
+                    let is_usable = keys.usable(lookup, &numbered.values) != NONE;
+                    if mem::replace(is_met, true) && is_usable {
+                        ambiguous.push((lookup, number));
+                    }
+                    by_key.insert(number, finding.add(numbered));
                 }
-                found.insert(numbered.id.clone(), numbered);
             }
+            finding.by_key.push(by_key);
         }
         Ok(FoundMany {
-            rows: found.into_values().collect(),
+            rows: finding.rows,
             ambiguous,
         })
     }

@@ -1,6 +1,7 @@
 //! Rows as the database stored them, after a chunk was written.
 
 use std::collections::{HashMap, HashSet};
+use std::mem;
 
 use crate::backend::codec::Bytes;
 use crate::backend::{Dialect as _, Supported};
@@ -59,16 +60,23 @@ impl<DB: Supported> Chunk<'_, DB> {
         let mapping = self.mapping;
         let failed = session.failed(Operation::Refresh);
         for creates in creates.chunks(self.size(&mapping.lookup_columns())) {
-            // Without a lock: the rows are locked, and MariaDB would find a deadlock with who waits for one of them.
             let mut wanted = Created::new(mapping, creates).map_err(failed)?;
-            let find = Statement::find_by_keys(mapping, &wanted.by_lookup, &[], None);
-            let Some(find) = find.map_err(failed)? else {
-                continue;
-            };
             let mut found: HashMap<u32, Vec<Row>> = HashMap::new();
-            for row in self.read_all(session, find).await? {
-                if let Some(record) = wanted.meet(mapping, &row).map_err(failed)? {
-                    found.entry(record).or_default().push(row);
+            for (lookup, records) in mapping
+                .model
+                .lookups
+                .iter()
+                .zip(mem::take(&mut wanted.by_lookup))
+            {
+                if records.is_empty() {
+                    continue;
+                }
+                // Without a lock: the rows are locked, and MariaDB would find a deadlock with who waits for one of them.
+                let find = Statement::find_by_key(mapping, lookup, &records, &[], None);
+                for row in self.read_all(session, find.map_err(failed)?).await? {
+                    if let Some(record) = wanted.meet(mapping, &row).map_err(failed)? {
+                        found.entry(record).or_default().push(row);
+                    }
                 }
             }
             if reads_again {
@@ -177,7 +185,7 @@ impl<DB: Supported> Session<'_, DB> {
 
 /// Records whose rows were created.
 struct Created<'r> {
-    /// For each look-up, those that have a key by which they are found.
+    /// For each look-up, those of which it is the first that has a key.
     by_lookup: Vec<Vec<&'r New>>,
     /// For each look-up, the record that has this key, in bytes.
     by_key: Vec<HashMap<Vec<Bytes>, Sought<'r>>>,
@@ -197,9 +205,10 @@ impl<'r> Created<'r> {
             by_lookup: Vec::new(),
             by_key: Vec::new(),
         };
+        let mut is_sought = vec![false; creates.len()];
         for lookup in mapping.model.lookups {
             let (mut records, mut by_key) = (Vec::new(), HashMap::new());
-            for member in creates {
+            for (member, is_sought) in creates.iter().zip(&mut is_sought) {
                 if mapping.usable(lookup, &member.new) {
                     let columns = lookup.columns.iter();
                     let key = columns.map(|&column| mapping.bytes_of_new(&member.new, column));
@@ -214,7 +223,9 @@ impl<'r> Created<'r> {
                             is_met,
                         },
                     );
-                    records.push(new);
+                    if !mem::replace(is_sought, true) {
+                        records.push(new);
+                    }
                 }
             }
             this.by_lookup.push(records);

@@ -6,7 +6,7 @@ use crate::backend::dialect::RowList;
 use crate::backend::{Codec as _, Dialect as _, Supported};
 use crate::locking::Locking;
 use crate::mapping::Mapping;
-use crate::schema::Sql;
+use crate::schema::{Lookup, Sql};
 use crate::step::Statement;
 use crate::value::{New, Row};
 
@@ -35,43 +35,22 @@ impl<DB: Supported> Statement<DB> {
         this
     }
 
-    /// `SELECT … FROM "taxonomy" JOIN (SELECT "id" AS upsert_id FROM "taxonomy" WHERE "slug" = ANY($1::TEXT[]) UNION …) …`
-    ///
-    /// `records[lookup]` are those that are looked up by this look-up. `None` if there are none. `lock` stands behind each
-    /// SELECT.
-    pub(super) fn find_by_keys(
+    /// `SELECT … FROM "taxonomy" WHERE "slug" = ANY($1::TEXT[])`: the rows that have this key of one of the records.
+    pub(super) fn find_by_key(
         mapping: Mapping<DB>,
-        records: &[Vec<&New>],
+        key: &Lookup,
+        records: &[&New],
         collated: &[usize],
         lock: Option<&str>,
-    ) -> sqlx::Result<Option<Self>> {
-        let Sql { from, names, .. } = mapping.sql();
-        let id = names[mapping.model.id];
-        let (found, found_id) = (mapping.sql().own("found"), mapping.sql().own("id"));
+    ) -> sqlx::Result<Self> {
         let mut this = Self::select(mapping, collated);
-        this.push(" JOIN (");
-        let mut union = "";
-        for (lookup, records) in mapping.model.lookups.iter().zip(records) {
-            if records.is_empty() {
-                continue;
-            }
-            // A lock is one SELECT's own only in parentheses, which SQLite does not take.
-            this.push(union);
-            union = " UNION ";
-            this.push(lock.map_or("", |_| "("));
-            this.push(&format!("SELECT {id} AS {found_id}{from} WHERE "));
-            this.key_in(mapping, lookup.columns, records)?;
-            if let Some(lock) = lock {
-                this.push(lock);
-                this.push(")");
-            }
-        }
-        this.push(&format!(") {found} ON {id} = {found}.{found_id}"));
+        this.push(" WHERE ");
+        this.key_in(mapping, key.columns, records)?;
         this.push(lock.unwrap_or_default());
-        Ok((!union.is_empty()).then_some(this))
+        Ok(this)
     }
 
-    /// `SELECT "id" FROM "taxonomy" WHERE "slug" = ANY($1::TEXT[])`: the rows that have this key of one of the records.
+    /// `SELECT "id" FROM "taxonomy" WHERE "slug" = ANY($1::TEXT[])`: the same, and only their ids.
     pub(super) fn having_keys(
         mapping: Mapping<DB>,
         columns: &[usize],

@@ -17,6 +17,8 @@ pub(crate) struct KnownRows {
     /// The numbers of the key columns of one row behind those of another.
     keys: Vec<u32>,
     pub(crate) states: Vec<RowState>,
+    /// The record from which the row, as it was read, differs in nothing.
+    same_as: Vec<u32>,
     /// For each look-up and key, the row that has it.
     holders: Vec<Vec<u32>>,
     by_id: HashMap<Box<[u8]>, u32>,
@@ -127,6 +129,24 @@ impl IdentityMap {
         self.rows.by_id.get(id).copied()
     }
 
+    /// Notes that a row is as this record wants it.
+    pub(crate) fn note_same(&mut self, row: u32, record: u32) {
+        self.rows.same_as[row as usize] = record;
+    }
+
+    /// Whether a row was read as this record wants it, and has kept its keys since.
+    pub(crate) fn is_same(&self, row: u32, record: u32) -> bool {
+        self.rows.same_as[row as usize] == record
+    }
+
+    /// The row that a record finds.
+    pub(crate) fn found_by(&mut self, record: u32) -> Option<u32> {
+        (0..self.keys.lookups()).find_map(|lookup| {
+            let key = self.record_key(record, lookup);
+            self.holder(lookup, key)
+        })
+    }
+
     /// Whether a row was found, and so could be read.
     pub(crate) fn has_seen_a_row(&self) -> bool {
         !self.rows.by_id.is_empty()
@@ -216,6 +236,7 @@ impl IdentityMap {
     pub(crate) fn create(&mut self, values: &[u32], state: RowState) -> u32 {
         let row = u32::try_from(self.rows.states.len()).unwrap_or(NONE);
         self.rows.states.push(state);
+        self.rows.same_as.push(NONE);
         self.rows.keys.extend_from_slice(values);
         self.hold(row, values);
         row
@@ -251,6 +272,7 @@ impl IdentityMap {
 
     /// Notes that a row is no longer found by the values that it had.
     fn release(&mut self, row: u32) {
+        self.rows.same_as[row as usize] = NONE;
         let values = self.row(row).to_vec();
         for lookup in 0..self.keys.lookups() {
             let key = self.keys.unique(lookup, &values);

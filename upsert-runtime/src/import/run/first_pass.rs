@@ -103,7 +103,7 @@ impl<'p, 't, DB: Supported> FirstPass<'p, 't, DB> {
             let mut work = LookUp {
                 mapping: self.table.mapping,
                 map: &mut self.table.map,
-                collated: &self.table.collated,
+                collated: &self.table.facts.collated,
                 locks: self.table.locks_first,
                 records: &records,
             };
@@ -159,11 +159,22 @@ impl<DB: Supported> UnitOfWork<DB> for LookUp<'_, DB> {
         } else {
             reader.find(&records, None).await?
         };
+        let mut rows = HashMap::new();
         for read in found.rows {
-            self.map.see(&read.id, &read.values);
+            let (row, _) = self.map.see(&read.id, &read.values);
+            rows.insert(row, read.row);
         }
         for (lookup, key) in found.ambiguous {
             self.map.see_ambiguous(lookup, key);
+        }
+        // What is unchanged need not be read again.
+        for (record, new) in self.records {
+            if let Some(row) = self.map.found_by(*record)
+                && let Some(stored) = rows.get(&row)
+                && !self.mapping.would_change(stored, new)
+            {
+                self.map.note_same(row, *record);
+            }
         }
         Ok(())
     }

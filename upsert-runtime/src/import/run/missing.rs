@@ -85,7 +85,7 @@ impl<DB: Supported> Table<'_, DB> {
                     let mut numbering = Numbering {
                         mapping: self.mapping,
                         keys: &mut self.map.keys,
-                        collated: &self.collated,
+                        collated: &self.facts.collated,
                     };
                     let values = numbering.of_row(&selected)?;
                     let (row, _) = self.map.see(&selected.id(self.mapping)?, &values);
@@ -182,7 +182,7 @@ impl<DB: Supported> Table<'_, DB> {
                     mapping: self.mapping,
                     map: &mut self.map,
                     missing,
-                    collated: &self.collated,
+                    collated: &self.facts.collated,
                     references: &self.references,
                     candidates: self.candidates.reborrow(),
                     size: DB::Driver::CAPABILITIES.most_values,
@@ -207,7 +207,7 @@ impl<DB: Supported> Table<'_, DB> {
         let mut work = Page {
             mapping: self.mapping,
             keys: &mut self.map.keys,
-            collated: &self.collated,
+            collated: &self.facts.collated,
             after,
             size,
         };

@@ -4,8 +4,8 @@ use sqlx_core::rt;
 
 use crate::backend::Supported;
 use crate::error::Error;
-use crate::import::batch::{Attempt, Chunk, Manner, Member, Written, moved};
-use crate::import::plan::{Plan, RecordState, RowState, Rules};
+use crate::import::batch::{Attempt, Chunk, Manner, Member, Settled, Written, moved};
+use crate::import::plan::{Decision, Plan, RecordState, RowState, Rules};
 use crate::import::source::{Reader, Source};
 use crate::outcome::Outcome;
 use crate::transaction::Retry;
@@ -32,6 +32,8 @@ pub(super) struct SecondPass<'p, 't, DB: Supported> {
     queue: Queue,
     /// How many records are written at once.
     chunk_size: usize,
+    /// How many records were settled without a statement since progress was last told.
+    settled_unwritten: usize,
     /// How many times in a row others have moved rows.
     moves: u32,
 }
@@ -52,6 +54,7 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
             plan,
             queue: Queue::default(),
             chunk_size,
+            settled_unwritten: 0,
             moves: 0,
         }
     }
@@ -70,6 +73,11 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
             // What was planned again is written before more is read.
             while self.queue.ready_records() >= self.chunk_size {
                 Box::pin(self.flush()).await?;
+            }
+            if self.settled_unwritten >= self.chunk_size {
+                self.settled_unwritten = 0;
+                self.ledger.tell_progress();
+                rt::yield_now().await;
             }
         }
         while !self.queue.is_idle() {
@@ -106,6 +114,12 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
             return self.ledger.fail(record, error);
         }
         let decision = self.plan.decisions[record as usize];
+        if let Decision::Row { row, lookup } = decision
+            && self.is_settled(record, row)
+        {
+            self.settle_unwritten(record, row, lookup);
+            return Ok(());
+        }
         if decision.is_to_write() {
             self.queue.add(member, &self.plan.components);
             return Ok(());
@@ -125,6 +139,32 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
             self.queue.add_witness(member);
         }
         Ok(())
+    }
+
+    /// Whether the first reading has shown all that there is to know of a record: its row is as it wants it, no other record needs a
+    /// key of it, what is written to others leaves it alone, and nobody wants it locked or wants to see it.
+    fn is_settled(&self, record: u32, row: u32) -> bool {
+        let map = &self.table.map;
+        map.is_same(row, record)
+            && self.plan.components.find(record).is_none()
+            && !self.table.facts.writes_itself
+            && !self.table.place.is_one_transaction()
+            && !self.ledger.wants_rows()
+    }
+
+    /// Notes that a record is its row already.
+    fn settle_unwritten(&mut self, record: u32, row: u32, lookup: u8) {
+        let matched_by = self.table.mapping.model.lookups[usize::from(lookup)].name;
+        let outcome = Outcome::Unchanged { matched_by };
+        self.table.map.set_record(record, RecordState::Done(row));
+        self.ledger.settle(Settled {
+            record,
+            row: Some(row),
+            outcome,
+            before: None,
+            after: None,
+        });
+        self.settled_unwritten += 1;
     }
 
     /// Writes what is ready. What cannot be written as a whole is halved until it is known which record is at fault.
@@ -175,7 +215,7 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
             mapping: table.mapping,
             map: &mut table.map,
             plan: &self.plan,
-            collated: &table.collated,
+            collated: &table.facts.collated,
             groups: &batch.groups,
             references: &table.references,
             candidates: table.candidates.reborrow(),

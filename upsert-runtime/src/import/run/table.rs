@@ -4,7 +4,7 @@ use sqlx_core::rt;
 
 use crate::backend::Supported;
 use crate::error::Error;
-use crate::import::batch::{Candidates, KeyColumns, KeyReader, SelfReference, collated};
+use crate::import::batch::{self, Candidates, Facts, KeyColumns, KeyReader, SelfReference};
 use crate::import::options::Scope;
 use crate::import::plan::{IdentityMap, Keys, Plan, Planning, Rules};
 use crate::mapping::Mapping;
@@ -19,8 +19,7 @@ pub(super) struct Table<'t, DB: Supported> {
     pub(super) mapping: Mapping<DB>,
     pub(super) place: Place<'t, DB>,
     pub(super) map: IdentityMap,
-    /// The columns that are compared by a collation key.
-    pub(super) collated: Vec<usize>,
+    pub(super) facts: Facts,
     /// Its foreign keys to itself, which are asked for if rows are missing.
     pub(super) references: Vec<SelfReference>,
     /// Its key columns that have had to be parked.
@@ -45,7 +44,7 @@ impl<'t, DB: Supported> Table<'t, DB> {
         let model = mapping.model;
         let keys = Keys::new(model.lookups.iter().map(|key| key.columns), model.updated);
         Self {
-            collated: Vec::new(),
+            facts: Facts::default(),
             map: IdentityMap::new(keys),
             candidates: Candidates::new(mapping, scope),
             references: Vec::new(),
@@ -64,7 +63,7 @@ impl<'t, DB: Supported> Table<'t, DB> {
             mapping: self.mapping,
             keys: &self.map.keys,
         };
-        self.collated = self.place.run(&mut work).await?;
+        self.facts = self.place.run(&mut work).await?;
         Ok(())
     }
 
@@ -75,7 +74,7 @@ impl<'t, DB: Supported> Table<'t, DB> {
         let mut work = Locks {
             mapping: self.mapping,
             map: &mut self.map,
-            collated: &self.collated,
+            collated: &self.facts.collated,
             rows: &[],
         };
         self.place.run(&mut work).await
@@ -87,7 +86,7 @@ impl<'t, DB: Supported> Table<'t, DB> {
         let mut work = Locks {
             mapping: self.mapping,
             map: &mut self.map,
-            collated: &self.collated,
+            collated: &self.facts.collated,
             rows: &self.moved,
         };
         self.place.run(&mut work).await
@@ -112,14 +111,14 @@ struct Learn<'i, DB: Supported> {
 }
 
 impl<DB: Supported> UnitOfWork<DB> for Learn<'_, DB> {
-    type Output = Vec<usize>;
+    type Output = Facts;
 
     fn mapping(&self) -> Mapping<DB> {
         self.mapping
     }
 
-    async fn once(&mut self, session: &mut Session<'_, DB>) -> Result<Vec<usize>, Error> {
-        collated(session, self.keys).await
+    async fn once(&mut self, session: &mut Session<'_, DB>) -> Result<Facts, Error> {
+        batch::ask(session, self.keys).await
     }
 }
 

@@ -1,0 +1,68 @@
+//! What must be known of a table before anything is done with it. It is asked once an import, in one statement.
+
+use crate::backend::codec::Bytes;
+use crate::backend::{Dialect as _, Supported};
+use crate::error::Error;
+use crate::import::plan::Keys;
+use crate::step::Session;
+
+use super::read::compared_otherwise;
+
+/// What a table is like.
+#[derive(Default)]
+pub(crate) struct Facts {
+    /// Those of the key columns that the database compares otherwise than byte for byte: a collation key is selected for each.
+    pub(crate) collated: Vec<usize>,
+    /// Whether a write to a row may change or delete others of the table: by triggers, rules, foreign keys to itself.
+    pub(crate) writes_itself: bool,
+}
+
+/// Asks what must be known of the table. Fails if it cannot be told which of its keys are equal, or if a column cannot be read as
+/// its field.
+pub(crate) async fn ask<DB: Supported>(
+    session: &mut Session<'_, DB>,
+    keys: &Keys,
+) -> Result<Facts, Error> {
+    let mapping = session.mapping;
+    let sql = mapping.sql();
+    let names = keys.columns.iter().map(|&column| sql.names[column]);
+    let names: Vec<&str> = names.collect();
+    let collated = DB::Driver::collated(sql.from, &names);
+    let incomparable = DB::Driver::incomparable(sql.from, &names);
+    let facts = [&collated, &incomparable].map(|fact| fact.as_deref().unwrap_or("NULL"));
+    let writes_itself = DB::Driver::writes_itself(sql.from);
+    let answers = session
+        .check_columns(&[facts[0], facts[1], &writes_itself])
+        .await?;
+    let is_one = |answer: &Bytes| answer.as_deref() == Some(b"1");
+    let (places, is_incomparable, writes_itself) = match &answers[..] {
+        [places, is_incomparable, writes_itself] => (
+            places.as_deref(),
+            is_one(is_incomparable),
+            is_one(writes_itself),
+        ),
+        _ => (None, false, true),
+    };
+    if is_incomparable {
+        return Err(compared_otherwise(mapping));
+    }
+    if collated.is_none() {
+        let is_collated = |column: &usize| {
+            let type_name = mapping.type_name(*column);
+            DB::Driver::collation_key(&type_name, "", "").is_some()
+        };
+        return Ok(Facts {
+            collated: keys.columns.iter().copied().filter(is_collated).collect(),
+            writes_itself,
+        });
+    }
+    let places = places.unwrap_or_default().split(|&byte| byte == b',');
+    let column = |place: &[u8]| {
+        let place: usize = str::from_utf8(place).ok()?.parse().ok()?;
+        keys.columns.get(place).copied()
+    };
+    Ok(Facts {
+        collated: places.filter_map(column).collect(),
+        writes_itself,
+    })
+}
