@@ -64,6 +64,10 @@ pub struct Capabilities {
     /// Whether many values can be sent as one: an array for each column, whatever their number.
     pub arrays: bool,
 
+    /// Whether statements of many rows come in few sizes, and are kept prepared: where a text has a place for each value, to prepare it
+    /// costs more than to run it.
+    pub few_sizes: bool,
+
     /// The most values that one statement takes.
     pub most_values: usize,
 

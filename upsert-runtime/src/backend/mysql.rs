@@ -56,6 +56,9 @@ impl Dialect for MySql {
         survives_drop: false,
         limits_begin: false,
         arrays: false,
+        // sqlx 0.9 closes one that is not kept by a message that has no answer, and the next one waits up to 40 ms for TCP to
+        // acknowledge it: the socket is not set to send at once.
+        few_sizes: true,
         // The protocol counts them in 16 bits.
         most_values: 65_535,
         alone: None,

@@ -58,6 +58,7 @@ impl Dialect for Postgres {
         // Nothing waits before the first statement, and SET LOCAL ends with the transaction.
         limits_begin: false,
         arrays: true,
+        few_sizes: false,
         // The protocol counts them in 16 bits.
         most_values: 65_535,
         alone: Some(Alone {

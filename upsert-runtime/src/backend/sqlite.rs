@@ -52,6 +52,7 @@ impl Dialect for Sqlite {
         survives_drop: true,
         limits_begin: true,
         arrays: false,
+        few_sizes: true,
         // SQLITE_MAX_VARIABLE_NUMBER
         most_values: 32_766,
         alone: None,

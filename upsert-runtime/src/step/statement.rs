@@ -43,6 +43,14 @@ impl<DB: Supported> Statement<DB> {
         }
     }
 
+    /// A statement of many rows.
+    pub(crate) fn of_many(text: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            keep_prepared: DB::Driver::CAPABILITIES.few_sizes,
+            ..Self::planned(text)
+        }
+    }
+
     /// The statement with these values bound in place of those it has.
     pub(crate) fn with(self, arguments: DB::Arguments) -> Self {
         Self { arguments, ..self }

@@ -1,7 +1,8 @@
 //! What the statements of many rows have in common.
 //!
 //! Where the database has arrays, a column is one value, and a text is the same for any number of rows. Elsewhere, and where a
-//! column is an array itself (there are no arrays of arrays), each row is a list of values.
+//! column is an array itself (there are no arrays of arrays), each row is a list of values; then a statement has a power of two of
+//! rows, so that there are few texts.
 
 use crate::backend::{Dialect as _, Supported};
 use crate::mapping::Mapping;
@@ -18,7 +19,7 @@ impl<DB: Supported> Statement<DB> {
             self.array(mapping, id, &mapping.ids(rows))?;
         } else {
             self.push(" IN (");
-            for (place, row) in rows.iter().enumerate() {
+            for (place, row) in filled::<DB, _>(rows).enumerate() {
                 self.separate(place);
                 self.id(mapping, row)?;
             }
@@ -67,6 +68,31 @@ impl<DB: Supported> Statement<DB> {
     }
 }
 
+/// How many lists of so many values one statement takes.
+pub(super) fn most_lists<DB: Supported>(values: usize) -> usize {
+    one_size::<DB>((DB::Driver::CAPABILITIES.most_values / values.max(1)).max(1))
+}
+
+/// How many of these rows are put into a statement that must not say one of them twice.
+pub(super) fn one_size<DB: Supported>(rows: usize) -> usize {
+    if DB::Driver::CAPABILITIES.few_sizes && rows > 0 {
+        1 << rows.ilog2()
+    } else {
+        rows
+    }
+}
+
+/// These rows, with the last one again and again until there are as many as statements come in, where it does no harm to say a row twice.
+pub(super) fn filled<DB: Supported, T: Copy>(rows: &[T]) -> impl Iterator<Item = T> {
+    let missing = if DB::Driver::CAPABILITIES.few_sizes {
+        rows.len().next_power_of_two() - rows.len()
+    } else {
+        0
+    };
+    let again = rows.last().into_iter().copied().cycle().take(missing);
+    rows.iter().copied().chain(again)
+}
+
 impl<DB: Supported> Mapping<DB> {
     /// Whether each of these columns of many rows can be sent as an array.
     pub(super) fn uses_arrays(self, columns: &[usize]) -> bool {
@@ -83,7 +109,7 @@ impl<DB: Supported> Mapping<DB> {
         if self.uses_arrays(columns) {
             return usize::MAX;
         }
-        (DB::Driver::CAPABILITIES.most_values / columns.len().max(1)).max(1)
+        most_lists::<DB>(columns.len())
     }
 
     /// The columns of all look-ups.

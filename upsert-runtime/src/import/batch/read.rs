@@ -13,6 +13,7 @@ use crate::schema::Sql;
 use crate::step::{Session, Statement};
 use crate::value::{New, Row};
 
+use super::arrays::most_lists;
 use super::cascade::SelfReference;
 use super::numbering::Numbering;
 
@@ -340,14 +341,16 @@ impl<'a, 'c, DB: Supported> KeyReader<'a, 'c, DB> {
     async fn collated_values(&mut self, records: &[&New]) -> sqlx::Result<Vec<Vec<u32>>> {
         let (mapping, collated) = (self.session.mapping, self.numbering.collated);
         let mut keys: Vec<Vec<Bytes>> = vec![Vec::new(); records.len()];
-        let size = (DB::Driver::CAPABILITIES.most_values / collated.len()).max(1);
+        let size = most_lists::<DB>(collated.len());
         for (start, records) in (0..).step_by(size).zip(records.chunks(size)) {
             let select = Statement::collation_keys(mapping, records, collated)?;
             for row in self.session.fetch(select).await? {
                 let number = DB::Driver::number(&row, 0)?;
                 let place = number.and_then(|number| usize::try_from(number).ok());
-                let place = place.filter(|&place| place < records.len());
-                let place = place.ok_or(sqlx::Error::RowNotFound)?;
+                // The last record may be there several times.
+                let place = place
+                    .ok_or(sqlx::Error::RowNotFound)?
+                    .min(records.len() - 1);
                 let of_record =
                     (0..collated.len()).map(|key| DB::Driver::selected_bytes(&row, 1 + key));
                 keys[start + place] = of_record.collect::<sqlx::Result<_>>()?;

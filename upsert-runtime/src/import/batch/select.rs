@@ -10,29 +10,30 @@ use crate::schema::{Lookup, Sql};
 use crate::step::Statement;
 use crate::value::{New, Row};
 
+use super::arrays::filled;
 use super::cascade::SelfReference;
 use super::read::Cursor;
 
 impl<DB: Supported> Statement<DB> {
     /// `SELECT …, <collation keys> FROM "taxonomy"`
     fn select(mapping: Mapping<DB>, collated: &[usize]) -> Self {
-        let mut this = Self::columns(mapping, collated);
-        this.push(mapping.sql().from);
+        let Sql { select, from, .. } = mapping.sql();
+        let mut this = Self::of_many(*select);
+        this.collation_keys_of_rows(mapping, collated);
+        this.push(from);
         this
     }
 
-    /// `SELECT …, <collation keys>`
-    fn columns(mapping: Mapping<DB>, collated: &[usize]) -> Self {
-        let Sql { select, names, .. } = mapping.sql();
-        let mut this = Self::planned(*select);
+    /// `, <collation keys>`
+    fn collation_keys_of_rows(&mut self, mapping: Mapping<DB>, collated: &[usize]) {
+        let names = mapping.sql().names;
         for &column in collated {
             let type_name = mapping.type_name(column);
             let value = format!("NULL::{type_name}");
             let key = DB::Driver::collation_key(&type_name, names[column], &value);
-            this.push(", ");
-            this.push(key.as_deref().unwrap_or("NULL"));
+            self.push(", ");
+            self.push(key.as_deref().unwrap_or("NULL"));
         }
-        this
     }
 
     /// `SELECT … FROM "taxonomy" WHERE "slug" = ANY($1::TEXT[])`: the rows that have this key of one of the records.
@@ -58,7 +59,7 @@ impl<DB: Supported> Statement<DB> {
     ) -> sqlx::Result<Self> {
         let Sql { from, names, .. } = mapping.sql();
         let id = names[mapping.model.id];
-        let mut this = Self::planned(format!("SELECT {id}{from} WHERE "));
+        let mut this = Self::of_many(format!("SELECT {id}{from} WHERE "));
         this.key_in(mapping, columns, records)?;
         Ok(this)
     }
@@ -91,7 +92,7 @@ impl<DB: Supported> Statement<DB> {
             self.push(")");
             return Ok(());
         }
-        for (row, new) in records.iter().enumerate() {
+        for (row, new) in filled::<DB, _>(records).enumerate() {
             self.separate(row);
             self.push(if is_single { "" } else { "(" });
             for (place, &column) in columns.iter().enumerate() {
@@ -125,7 +126,7 @@ impl<DB: Supported> Statement<DB> {
         collated: &[usize],
     ) -> sqlx::Result<Self> {
         let Sql { from, names, .. } = mapping.sql();
-        let mut this = Self::planned("SELECT upsert_n".to_owned());
+        let mut this = Self::of_many("SELECT upsert_n");
         // The values get the collations of the columns that stand in their places here.
         let mut typed = "SELECT 0 AS upsert_n".to_owned();
         let mut values = "upsert_n".to_owned();
@@ -147,7 +148,7 @@ impl<DB: Supported> Statement<DB> {
         } = DB::Driver::row_list(&typed);
         this.push(" FROM (");
         this.push(&before);
-        for (row, new) in records.iter().enumerate() {
+        for (row, new) in filled::<DB, _>(records).enumerate() {
             this.push(if row > 0 { between } else { "" });
             this.push(&row.to_string());
             for &column in collated {
@@ -234,9 +235,15 @@ impl<DB: Supported> Statement<DB> {
         collated: &[usize],
         size: usize,
     ) -> sqlx::Result<Self> {
-        let Sql { from, names, .. } = mapping.sql();
+        let Sql {
+            select,
+            from,
+            names,
+            ..
+        } = mapping.sql();
         let id = names[mapping.model.id];
-        let mut this = Self::columns(mapping, collated);
+        let mut this = Self::planned(*select);
+        this.collation_keys_of_rows(mapping, collated);
         this.push(", ");
         // Else PostgreSQL would call it as the id, by which it is to sort.
         this.push(&DB::Driver::as_text(id));

@@ -9,6 +9,7 @@ use crate::schema::Sql;
 use crate::step::Statement;
 use crate::value::{New, Row, Value};
 
+use super::arrays::filled;
 use super::write::RowUpdate;
 
 /// What a column of many rows is set to, in the order of the rows.
@@ -22,7 +23,7 @@ pub(super) enum Values<'v> {
 impl<DB: Supported> Statement<DB> {
     /// `DELETE FROM "taxonomy" WHERE "id" = ANY($1::INT8[])`
     pub(crate) fn delete_rows(mapping: Mapping<DB>, rows: &[&Row]) -> sqlx::Result<Self> {
-        let mut this = Self::planned(format!("DELETE{} WHERE ", mapping.sql().from));
+        let mut this = Self::of_many(format!("DELETE{} WHERE ", mapping.sql().from));
         this.id_in(mapping, rows)?;
         Ok(this)
     }
@@ -41,7 +42,7 @@ impl<DB: Supported> Statement<DB> {
             this.push(insert_touch);
             return Ok(this);
         }
-        let mut this = Self::planned(format!("{insert} VALUES "));
+        let mut this = Self::of_many(format!("{insert} VALUES "));
         for (row, new) in records.iter().enumerate() {
             this.push(if row > 0 { ", (" } else { "(" });
             for (place, &column) in created.iter().enumerate() {
@@ -102,7 +103,13 @@ impl<DB: Supported> Statement<DB> {
         let joined = format!("{} = {new}.{new_id}", sql.names[mapping.model.id]);
         let (rows, arguments, _) = Self::listed(mapping, rows, values)?.into_parts();
         let text = DB::Driver::update_many(sql, (&new, &names), rows.as_str(), &joined, &set);
-        Ok(Self::planned(text).with(arguments))
+        let is_bound = |(_, values): &(_, Values<'_>)| matches!(values, Values::Bound(_));
+        let this = if values.iter().all(is_bound) {
+            Self::of_many(text)
+        } else {
+            Self::planned(text)
+        };
+        Ok(this.with(arguments))
     }
 
     /// The rows, as a SELECT of their ids and of these columns' values.
@@ -133,8 +140,9 @@ impl<DB: Supported> Statement<DB> {
             after,
         } = DB::Driver::row_list(&types_of_rows(mapping, &columns));
         let mut this = Self::planned(before);
-        for (place, row) in rows.iter().enumerate() {
-            this.push(if place > 0 { between } else { "" });
+        let rows: Vec<_> = rows.iter().enumerate().collect();
+        for (n, (place, row)) in filled::<DB, _>(&rows).enumerate() {
+            this.push(if n > 0 { between } else { "" });
             this.id(mapping, row)?;
             for (column, values) in values {
                 this.push(", ");

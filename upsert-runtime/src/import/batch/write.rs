@@ -9,6 +9,7 @@ use crate::outcome::Outcome;
 use crate::step::{Session, Statement, warn_of_spelling};
 use crate::value::{Changes, New, Row};
 
+use super::arrays::one_size;
 use super::cascade::Deleter;
 use super::chunk::{Chunk, Member, RowsByNumber, Settled, Written};
 use super::read::NumberedRow;
@@ -209,7 +210,11 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
         after: &mut HashMap<u32, Row>,
     ) -> Result<(), Error> {
         members.sort_by_cached_key(|member| self.key_bytes(&member.new));
-        for members in members.chunks(self.size(self.mapping.model.created)) {
+        let most = self.size(self.mapping.model.created);
+        let (mut rest, mut to_read) = (&members[..], Vec::new());
+        while !rest.is_empty() {
+            let (members, others) = rest.split_at(one_size::<DB>(rest.len().min(most)));
+            rest = others;
             if let [member] = members {
                 self.culprit = Some(member.record);
                 let created = session.create_row(&member.new).await;
@@ -222,10 +227,10 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
             }
             let records: Vec<&New> = members.iter().map(|member| &member.new).collect();
             if session.create_rows(&records).await? || self.manner.reads_back || !self.reads() {
-                self.read_created(session, members, after).await?;
+                to_read.extend_from_slice(members);
             }
         }
-        Ok(())
+        self.read_created(session, &to_read, after).await
     }
 
     /// The bytes of a record's key columns. A value that cannot be encoded is told by the statement.
