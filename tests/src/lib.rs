@@ -10,10 +10,12 @@ mod database;
 mod harness;
 mod proxy;
 mod server;
+mod socket_file;
 mod target;
 
 pub use crate::database::Database;
 pub use crate::harness::{Suite, run};
-pub use crate::proxy::{Answer, Proxy};
+pub use crate::proxy::{Answer, Proxy, Refusal};
 pub use crate::server::Server;
+pub use crate::socket_file::SocketFile;
 pub use crate::target::Target;

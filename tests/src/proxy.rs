@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sqlx::pool::PoolOptions;
 use sqlx::{Connection, Pool};
@@ -37,6 +37,36 @@ impl Answer {
     pub const NONE: &'static str = "";
 }
 
+/// What a client that connects meets in place of the server.
+#[derive(Debug, Clone, Copy)]
+pub enum Refusal {
+    /// The connection is closed at once.
+    Closed,
+    /// It is reset.
+    Reset,
+    /// It is closed in the middle of the server's first message.
+    CutShort,
+    /// An error with this code.
+    Error(&'static str),
+}
+
+impl Refusal {
+    async fn meets(self, target: &str, mut client: TcpStream) -> std::io::Result<()> {
+        let speaks = matches!(self, Self::CutShort | Self::Error(_));
+        if speaks && target == "postgres" {
+            // There it is the client that speaks first; and what nobody has read resets a connection that is closed.
+            let _ = client.read(&mut [0; 1024]).await?;
+        }
+        match self {
+            Self::Closed => Ok(()),
+            Self::Reset => client.set_zero_linger(),
+            // Less than the header of any message.
+            Self::CutShort => client.write_all(b"R\0\0").await,
+            Self::Error(code) => client.write_all(&error(target, "FATAL", code)).await,
+        }
+    }
+}
+
 /// What is done before a statement with this text is passed on.
 type Meanwhile = dyn Fn(String) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync;
 
@@ -45,8 +75,8 @@ type Meanwhile = dyn Fn(String) -> Pin<Box<dyn Future<Output = ()> + Send>> + Se
 struct Faults {
     /// What is done before each statement that is prepared.
     meanwhile: Option<Arc<Meanwhile>>,
-    /// How long connections are ended at once.
-    closed: Duration,
+    /// What the first clients meet that connect.
+    refusal: Option<Arc<(AtomicU32, Refusal)>>,
     answers: Arc<[(AtomicU32, Answer)]>,
     /// Whether the server is not told that the client wants an UPDATE to count the rows that it finds (MySQL's `FOUND_ROWS`).
     counts_changed_rows: bool,
@@ -104,10 +134,10 @@ impl Proxy {
         Self::start(db, faults).await
     }
 
-    /// Ends each connection at once for so long, then passes on everything.
-    pub async fn closed_for<DB: Target>(db: &Database<DB>, closed: Duration) -> Self {
+    /// Refuses so many connections, then passes on everything.
+    pub async fn refusing<DB: Target>(db: &Database<DB>, refusal: Refusal, times: u32) -> Self {
         let faults = Faults {
-            closed,
+            refusal: Some(Arc::new((AtomicU32::new(times), refusal))),
             ..Faults::default()
         };
         Self::start(db, faults).await
@@ -118,10 +148,10 @@ impl Proxy {
         let address = listener.local_addr().expect("an address");
         let server = server_of(&db.url());
         let prepares = faults.meanwhile.is_some();
-        let opens = Instant::now() + faults.closed;
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                if Instant::now() < opens {
+                if let Some(refusal) = faults.refusal.as_deref().and_then(take) {
+                    tokio::spawn(refusal.meets(DB::TARGET, client));
                     continue;
                 }
                 let server = TcpStream::connect(&server).await.expect("the server");
@@ -137,6 +167,18 @@ impl Proxy {
         }
     }
 
+    /// The database's URL by this way.
+    #[must_use]
+    pub fn url<DB: Target>(&self, db: &Database<DB>) -> String {
+        let url = db.url();
+        let url = url.replace(&server_of(&url), &self.address.to_string());
+        if self.prepares {
+            with_option(&url, "statement-cache-capacity=0")
+        } else {
+            url
+        }
+    }
+
     /// A pool whose connections go this way; none is made yet.
     ///
     /// # Panics
@@ -144,14 +186,7 @@ impl Proxy {
     /// If the database's URL is none.
     #[must_use]
     pub fn pool<DB: Target>(&self, db: &Database<DB>, connections: u32) -> Pool<DB> {
-        let mut url = db
-            .url()
-            .replace(&server_of(&db.url()), &self.address.to_string());
-        if self.prepares {
-            url += if url.contains('?') { "&" } else { "?" };
-            url += "statement-cache-capacity=0";
-        }
-        let options = <<DB::Connection as Connection>::Options as FromStr>::from_str(&url);
+        let options = <<DB::Connection as Connection>::Options as FromStr>::from_str(&self.url(db));
         PoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(Duration::from_secs(15))
@@ -166,11 +201,16 @@ impl Drop for Proxy {
 }
 
 /// `127.0.0.1:5432`
-fn server_of(url: &str) -> String {
+pub(crate) fn server_of(url: &str) -> String {
     let (_, rest) = url.split_once("://").unwrap_or(("", url));
     let (place, _) = rest.split_once('/').unwrap_or((rest, ""));
     let (_, server) = place.rsplit_once('@').unwrap_or(("", place));
     server.to_owned()
+}
+
+pub(crate) fn with_option(url: &str, option: &str) -> String {
+    let separator = if url.contains('?') { '&' } else { '?' };
+    format!("{url}{separator}{option}")
 }
 
 /// One connection on its way.
@@ -255,7 +295,8 @@ impl Wire {
             if answer.code == Answer::NONE {
                 return Ok(false);
             }
-            self.client.write_all(&error(DB::TARGET, &answer)).await?;
+            let error = error(DB::TARGET, answer.severity, answer.code);
+            self.client.write_all(&error).await?;
             if matches!(answer.severity, "FATAL" | "PANIC") {
                 self.client.shutdown().await?;
                 return Ok(false);
@@ -314,11 +355,11 @@ impl Wire {
     }
 }
 
-/// The answer, if it is to be given once more.
-fn take((left, answer): &(AtomicU32, Answer)) -> Option<Answer> {
+/// What is to be given once more.
+fn take<T: Clone>((left, fault): &(AtomicU32, T)) -> Option<T> {
     let one_less = |left: u32| left.checked_sub(1);
     let taken = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less);
-    taken.is_ok().then(|| answer.clone())
+    taken.is_ok().then(|| fault.clone())
 }
 
 /// The length of the first message, if it is there as a whole.
@@ -342,8 +383,7 @@ fn speaks_after(target: &str, speaks: bool, message: &[u8]) -> bool {
 }
 
 /// The error in the words of the protocol.
-fn error(target: &str, answer: &Answer) -> Vec<u8> {
-    let Answer { severity, code, .. } = answer;
+fn error(target: &str, severity: &str, code: &str) -> Vec<u8> {
     if target == "mysql" {
         let number: u16 = code.parse().expect("a number");
         let mut body = vec![0xff];
@@ -362,7 +402,7 @@ fn error(target: &str, answer: &Answer) -> Vec<u8> {
             .to_be_bytes(),
     );
     message.extend(body.bytes());
-    if *severity == "ERROR" {
+    if severity == "ERROR" {
         // The session is ready for the next statement, in its transaction that has failed.
         message.extend([b'Z', 0, 0, 0, 5, b'E']);
     }

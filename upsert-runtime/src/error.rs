@@ -154,8 +154,9 @@ pub enum Error {
         source: Option<sqlx::Error>,
     },
 
-    /// The connection broke while COMMIT was under way, or a statement that is a transaction by itself, the server ended the session with an error (PostgreSQL's FATAL and
-    /// PANIC), or a cluster did not say how it ended (1180): nobody can know whether it took effect. Look before you write again.
+    /// While COMMIT was under way, or a statement that is a transaction by itself, the connection broke, the server ended the session
+    /// with an error (PostgreSQL's FATAL and PANIC), or MySQL was interrupted (1317), could not write its log (1026, 1598) or got no
+    /// answer of its cluster (1180): nobody can know whether it took effect. Look before you write again.
     #[error(
         "{at}: the connection or the server failed meanwhile; whether it took effect is unknown"
     )]
@@ -167,7 +168,8 @@ pub enum Error {
     },
 
     /// No connection was to be had: the server restarts, refuses new sessions or cannot be reached for now, or the pool had none
-    /// free within its `acquire_timeout`. Nothing that this call sent has taken effect.
+    /// free within its `acquire_timeout`. Or the node of a cluster takes no statements for now (MySQL's 1047). Nothing that this call
+    /// sent has taken effect.
     ///
     /// What waiting does not mend is [`Error::Database`]: a wrong password, an unknown database, a pool that is closed.
     #[error("{at}: {detail}")]

@@ -7,15 +7,18 @@ use sqlx::pool::PoolOptions;
 use sqlx::types::Uuid;
 use sqlx::{Database, Pool};
 use upsert_runtime::{Error, LockedUpsert, Outcome, Retry, Upsert, Wait};
-use upsert_tests::{Answer, Proxy, Target};
+use upsert_tests::{Answer, Proxy, Refusal, SocketFile, Target};
 
 use super::models::{NewTaxonomy, TAXONOMY, Taxonomy, numbered, record, upsert, with_rows};
 use crate::{Db, Sqlx};
 
 tests![
     a_commit_that_a_dying_server_answers on ["postgres"],
-    a_session_that_was_idle_for_too_long on ["postgres"],
-    a_server_that_restarts on ["postgres", "mysql"],
+    a_commit_whose_outcome_is_open on ["postgres", "mysql"],
+    a_session_that_was_idle_for_too_long on ["postgres", "mysql"],
+    a_server_that_refuses_for_now on ["postgres", "mysql"],
+    a_server_that_refuses_for_good on ["postgres", "mysql"],
+    a_socket_file_that_is_gone on ["postgres", "mysql"],
     a_pool_that_is_busy on ["postgres", "mysql"],
     what_no_pause_mends on ["postgres", "mysql"],
     a_node_without_a_quorum on ["mysql"],
@@ -29,7 +32,6 @@ tests![
     an_exclusion_constraint on ["postgres"],
     refusals_that_do_not_follow_each_other on ["postgres"],
     what_the_server_says_of_itself on ["postgres", "mysql"],
-    a_commit_of_which_a_cluster_does_not_know on ["mysql"],
     an_update_that_counts_changed_rows on ["mysql"],
 ];
 
@@ -74,39 +76,143 @@ async fn a_commit_that_a_dying_server_answers(db: Db) {
     assert_eq!(stored(&db).await, 2);
 }
 
-async fn a_session_that_was_idle_for_too_long(db: Db) {
+/// PostgreSQL does not look for the end of a session (57P01, 57P02) or of a transaction's time (25P04) while it commits, but right
+/// after that. MySQL's answers are those of a statement that was interrupted, of a log that could not be written and of a cluster.
+async fn a_commit_whose_outcome_is_open(db: Db) {
     with_rows(&db, []).await;
-    let idle = || Proxy::answering(&db, answer("COMMIT", "FATAL", "25P03"));
-    let proxy = idle().await;
-    let once = in_a_transaction(1).retry(Retry::never());
-    let error = once.run(&proxy.pool(&db, 1)).await.unwrap_err();
-    assert!(matches!(error, Error::TransactionLost { .. }), "{error}");
-    assert!(error.is_retryable());
-    assert_eq!(stored(&db).await, 0);
-    let proxy = idle().await;
-    let pool = proxy.pool(&db, 1);
-    let again = in_a_transaction(1).run(&pool);
-    assert_eq!(again.await.expect("an upsert").outcome, Outcome::Created);
-    assert_eq!(stored(&db).await, 1);
+    let (severity, codes): (_, &[_]) = if Sqlx::TARGET == "postgres" {
+        ("FATAL", &["25P04", "57P01", "57P02", "08006"])
+    } else {
+        ("", &["1317", "1026", "1598", "1180", "1053", "1927"])
+    };
+    let mut n = 0;
+    for code in codes {
+        for done in [false, true] {
+            let open = Answer {
+                done,
+                ..answer("COMMIT", severity, code)
+            };
+            let proxy = Proxy::answering(&db, open).await;
+            let pool = proxy.pool(&db, 1);
+            let error = in_a_transaction(n).run(&pool).await.unwrap_err();
+            assert!(matches!(error, Error::CommitUnknown { .. }), "{error}");
+            assert!(!error.is_retryable());
+            // No connection need have broken.
+            assert_eq!(
+                error.to_string(),
+                "`Taxonomy`: commit: the connection or the server failed meanwhile; whether it took effect is unknown"
+            );
+            n += i64::from(done);
+            assert_eq!(stored(&db).await, n);
+        }
+    }
 }
 
-async fn a_server_that_restarts(db: Db) {
+/// The server looks for that before it carries out what has come in the meantime, so that COMMIT did not run.
+async fn a_session_that_was_idle_for_too_long(db: Db) {
     with_rows(&db, []).await;
-    let proxy = Proxy::closed_for(&db, Duration::from_secs(2)).await;
-    let pool = proxy.pool(&db, 2);
-    let once = Taxonomy::upsert(numbered(1)).retry(Retry::never());
-    let error = once.run(&pool).await.unwrap_err();
-    assert!(matches!(error, Error::Unreachable { .. }), "{error}");
-    assert!(error.is_retryable() && !error.is_about_record());
-    let error = upsert_runtime::begin(&pool).await.unwrap_err();
-    assert!(matches!(error, Error::Unreachable { .. }), "{error}");
+    let codes: &[_] = if Sqlx::TARGET == "postgres" {
+        &["25P03", "57P05"]
+    } else {
+        &["4031"]
+    };
+    for (n, code) in (0..).zip(codes) {
+        let idle = || Proxy::answering(&db, answer("COMMIT", "FATAL", code));
+        let proxy = idle().await;
+        let once = in_a_transaction(n).retry(Retry::never());
+        let error = once.run(&proxy.pool(&db, 1)).await.unwrap_err();
+        assert!(matches!(error, Error::TransactionLost { .. }), "{error}");
+        assert!(error.is_retryable());
+        assert_eq!(stored(&db).await, n);
+        let proxy = idle().await;
+        let pool = proxy.pool(&db, 1);
+        let again = in_a_transaction(n).run(&pool).await.expect("an upsert");
+        assert_eq!(again.outcome, Outcome::Created);
+        assert_eq!(stored(&db).await, n + 1);
+    }
+}
+
+/// Nobody gets to the server by this pool: each call says so at once, and may be made again.
+async fn is_unreachable(pool: &Pool<Sqlx>) {
+    let once = Taxonomy::upsert(numbered("lost")).retry(Retry::never());
+    let import = Taxonomy::import([numbered("lost")]).retry(Retry::never());
+    let Error::Stopped { source, .. } = import.run(pool).await.unwrap_err() else {
+        panic!("nothing was imported");
+    };
+    let errors = [
+        once.run(pool).await.unwrap_err(),
+        upsert_runtime::begin(pool).await.unwrap_err(),
+        *source,
+    ];
+    for error in errors {
+        assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
+        assert!(error.is_retryable() && !error.is_about_record());
+    }
+}
+
+/// An upsert and an import, each of which may begin before the server can be reached.
+async fn three_are_stored(pool: &Pool<Sqlx>, first: i64) {
     let (record, import) = tokio::join!(
-        Taxonomy::upsert(numbered(1)).run(&pool),
-        Taxonomy::import((2..10).map(numbered)).run(&pool)
+        Taxonomy::upsert(numbered(first)).run(pool),
+        Taxonomy::import([first + 1, first + 2].map(numbered)).run(pool)
     );
     assert_eq!(record.expect("an upsert").outcome, Outcome::Created);
-    assert_eq!(import.expect("an import").created, 8);
-    assert_eq!(stored(&db).await, 9);
+    assert_eq!(import.expect("an import").created, 2);
+}
+
+async fn a_server_that_refuses_for_now(db: Db) {
+    with_rows(&db, []).await;
+    // A pooler whose server is gone; the server ends, has crashed, starts; too many sessions. The same of MySQL, and a cluster's node
+    // that is not ready.
+    let codes: &[_] = if Sqlx::TARGET == "postgres" {
+        &["08P01", "57P01", "57P02", "57P03", "53300"]
+    } else {
+        &["1040", "1053", "1047"]
+    };
+    let broken = [Refusal::Closed, Refusal::Reset, Refusal::CutShort];
+    let refusals = codes.iter().map(|code| Refusal::Error(code)).chain(broken);
+    for (first, refusal) in (0..).step_by(3).zip(refusals) {
+        let proxy = Proxy::refusing(&db, refusal, u32::MAX).await;
+        // sqlx's pool itself asks again after some of them, for as long as it is told.
+        is_unreachable(&pool_at(&proxy.url(&db), Duration::from_millis(200))).await;
+        let proxy = Proxy::refusing(&db, refusal, 4).await;
+        three_are_stored(&proxy.pool(&db, 2), first).await;
+        assert_eq!(stored(&db).await, first + 3, "{refusal:?}");
+    }
+}
+
+async fn a_server_that_refuses_for_good(db: Db) {
+    with_rows(&db, []).await;
+    // A wrong password, an unknown database, a host that may not connect.
+    let codes = if Sqlx::TARGET == "postgres" {
+        ["28P01", "3D000", "28000"]
+    } else {
+        ["1045", "1049", "1130"]
+    };
+    for code in codes {
+        let proxy = Proxy::refusing(&db, Refusal::Error(code), 1).await;
+        let call = Taxonomy::upsert(numbered(1)).run(&proxy.pool(&db, 1)).await;
+        let error = call.unwrap_err();
+        assert!(matches!(error, Error::Database { .. }), "{error}");
+        assert!(!error.is_retryable());
+    }
+}
+
+/// A server that ends takes its file away, and makes it again once it has started.
+async fn a_socket_file_that_is_gone(db: Db) {
+    with_rows(&db, []).await;
+    let pool = || pool_at(&SocketFile::url(&db), Duration::from_secs(5));
+    let file = SocketFile::make(&db);
+    three_are_stored(&pool(), 0).await;
+    drop(file);
+    let pool = pool();
+    is_unreachable(&pool).await;
+    let made = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        SocketFile::make(&db)
+    };
+    let ((), _file) = tokio::join!(three_are_stored(&pool, 3), made);
+    assert_eq!(stored(&db).await, 6);
 }
 
 fn pool_at(url: &str, patience: Duration) -> Pool<Sqlx> {
@@ -148,17 +254,27 @@ async fn what_no_pause_mends(db: Db) {
     }
 }
 
+/// It refuses statements unread, a COMMIT too.
 async fn a_node_without_a_quorum(db: Db) {
     with_rows(&db, []).await;
     let begin = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; BEGIN; SAVEPOINT upsert_begin";
-    let proxy = Proxy::answering(&db, answer(begin, "", "1047")).await;
-    let once = Taxonomy::upsert(numbered(1)).retry(Retry::never());
-    let error = once.run(&proxy.pool(&db, 1)).await.unwrap_err();
-    assert!(matches!(error, Error::Unreachable { .. }), "{error}");
-    let proxy = Proxy::answering(&db, answer(begin, "", "1047")).await;
-    let pool = proxy.pool(&db, 1);
-    let again = Taxonomy::upsert(numbered(1)).run(&pool);
-    assert_eq!(again.await.expect("an upsert").outcome, Outcome::Created);
+    for (n, statement) in (0..).zip([begin, "SELECT", "INSERT", "COMMIT"]) {
+        let refusing = || {
+            let refused = [statement, "ROLLBACK"].map(|statement| answer(statement, "", "1047"));
+            Proxy::answering_each(&db, refused)
+        };
+        let proxy = refusing().await;
+        let once = Taxonomy::upsert(numbered(n)).retry(Retry::never());
+        let error = once.run(&proxy.pool(&db, 1)).await.unwrap_err();
+        assert!(matches!(error, Error::Unreachable { .. }), "{error}");
+        assert!(error.is_retryable());
+        assert_eq!(stored(&db).await, n);
+        let proxy = refusing().await;
+        let pool = proxy.pool(&db, 1);
+        let again = Taxonomy::upsert(numbered(n)).run(&pool);
+        assert_eq!(again.await.expect("an upsert").outcome, Outcome::Created);
+        assert_eq!(stored(&db).await, n + 1);
+    }
 }
 
 async fn a_transaction_that_the_cluster_has_ended(db: Db) {
@@ -182,27 +298,29 @@ async fn a_transaction_that_the_cluster_has_ended(db: Db) {
 
 async fn a_connection_lost_on_the_way_back(db: Db) {
     with_rows(&db, [record("r1", "rock"), record("r2", "jazz")]).await;
-    let code = if Sqlx::TARGET == "postgres" {
-        "57P01"
+    let codes: &[_] = if Sqlx::TARGET == "postgres" {
+        &["57P01"]
     } else {
-        "1927"
+        &["1927", "1047"]
     };
-    let ended = answer("ROLLBACK TO SAVEPOINT upsert", "FATAL", code);
-    let proxy = Proxy::answering(&db, ended).await;
-    let pool = proxy.pool(&db, 1);
-    let mut tx = upsert_runtime::begin(&pool).await.expect("a transaction");
-    let call = Taxonomy::upsert(record("r2", "rock")).run_in(&mut tx);
-    let error = call.await.unwrap_err();
-    // Not by the unique key that was refused before, which ends no transaction.
-    let Error::TransactionLost {
-        source: Some(source),
-        ..
-    } = &error
-    else {
-        panic!("{error}");
-    };
-    let text = source.to_string();
-    assert!(text.contains("played"), "{text}");
+    for code in codes {
+        let ended = answer("ROLLBACK TO SAVEPOINT upsert", "FATAL", code);
+        let proxy = Proxy::answering(&db, ended).await;
+        let pool = proxy.pool(&db, 1);
+        let mut tx = upsert_runtime::begin(&pool).await.expect("a transaction");
+        let call = Taxonomy::upsert(record("r2", "rock")).run_in(&mut tx);
+        let error = call.await.unwrap_err();
+        // Not by the unique key that was refused before, which ends no transaction.
+        let Error::TransactionLost {
+            source: Some(source),
+            ..
+        } = &error
+        else {
+            panic!("{error}");
+        };
+        let text = source.to_string();
+        assert!(text.contains("played"), "{text}");
+    }
 }
 
 async fn a_statement_that_ran_for_too_long(db: Db) {
@@ -386,19 +504,6 @@ async fn what_the_server_says_of_itself(db: Db) {
         assert!(text.contains(&format!("create: played ({code})")), "{text}");
     }
     assert_eq!(stored(&db).await, 0);
-}
-
-async fn a_commit_of_which_a_cluster_does_not_know(db: Db) {
-    with_rows(&db, []).await;
-    let proxy = Proxy::answering(&db, answer("COMMIT", "", "1180")).await;
-    let pool = proxy.pool(&db, 1);
-    let error = Taxonomy::upsert(numbered(1)).run(&pool).await.unwrap_err();
-    assert!(matches!(error, Error::CommitUnknown { .. }), "{error}");
-    // No connection broke.
-    assert_eq!(
-        error.to_string(),
-        "`Taxonomy`: commit: the connection or the server failed meanwhile; whether it took effect is unknown"
-    );
 }
 
 /// sqlx has an UPDATE count the rows that it finds. Another client, and a version to come, may have it count those in which it has

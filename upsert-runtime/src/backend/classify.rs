@@ -120,3 +120,109 @@ pub(crate) fn cause<DB: Supported>(error: &sqlx::Error) -> Cause {
         _ => Cause::Other,
     }
 }
+
+/// What only a database can say.
+#[cfg(test)]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(super) mod told {
+    use std::borrow::Cow;
+    use std::error::Error;
+    use std::fmt::{self, Display, Formatter};
+
+    use sqlx::error::{DatabaseError, ErrorKind};
+
+    use crate::backend::Supported;
+
+    /// Whether an error of connecting with this code may pass by itself.
+    pub(crate) fn is_out_of_reach_by<DB: Supported>(code: &'static str) -> bool {
+        super::is_out_of_reach::<DB>(&sqlx::Error::Database(Box::new(Told(code))))
+    }
+
+    #[derive(Debug)]
+    struct Told(&'static str);
+
+    impl Display for Told {
+        fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+
+    impl Error for Told {}
+
+    impl DatabaseError for Told {
+        fn message(&self) -> &str {
+            self.0
+        }
+
+        fn code(&self) -> Option<Cow<'_, str>> {
+            Some(self.0.into())
+        }
+
+        fn as_error(&self) -> &(dyn Error + Send + Sync + 'static) {
+            self
+        }
+
+        fn as_error_mut(&mut self) -> &mut (dyn Error + Send + Sync + 'static) {
+            self
+        }
+
+        fn into_error(self: Box<Self>) -> Box<dyn Error + Send + Sync + 'static> {
+            self
+        }
+
+        fn kind(&self) -> ErrorKind {
+            ErrorKind::Other
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::for_each_database;
+
+    fn table<DB: Supported>() {
+        let io = |kind: ErrorKind| sqlx::Error::Io(kind.into());
+        let mends = [
+            io(ErrorKind::ConnectionRefused),
+            io(ErrorKind::ConnectionReset),
+            io(ErrorKind::ConnectionAborted),
+            io(ErrorKind::BrokenPipe),
+            io(ErrorKind::UnexpectedEof),
+            io(ErrorKind::TimedOut),
+            io(ErrorKind::HostUnreachable),
+            io(ErrorKind::NetworkUnreachable),
+            // A socket's file.
+            io(ErrorKind::NotFound),
+            // A name that the resolver cannot look up for now.
+            io(ErrorKind::Other),
+            sqlx::Error::PoolTimedOut,
+            sqlx::Error::WorkerCrashed,
+        ];
+        for error in mends {
+            assert!(is_out_of_reach::<DB>(&error), "{error:?}");
+        }
+        let stays = [
+            io(ErrorKind::PermissionDenied),
+            io(ErrorKind::InvalidInput),
+            io(ErrorKind::Unsupported),
+            sqlx::Error::PoolClosed,
+            sqlx::Error::Configuration("a URL".into()),
+            sqlx::Error::Tls("a certificate".into()),
+            sqlx::Error::Protocol("words that the driver does not know".to_owned()),
+        ];
+        for error in stays {
+            assert!(!is_out_of_reach::<DB>(&error), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn errors_that_waiting_mends() {
+        macro_rules! table {
+            ($database:ty) => {
+                table::<$database>();
+            };
+        }
+        for_each_database!(table);
+    }
+}

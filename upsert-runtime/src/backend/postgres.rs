@@ -554,3 +554,25 @@ fn milliseconds(wait: Wait) -> u32 {
         Some(limit) => limit.max(1),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Postgres;
+
+    use crate::backend::classify::told::is_out_of_reach_by;
+
+    #[test]
+    fn refusals_that_may_pass() {
+        // The connection; too many sessions, no memory; the server ends, has crashed, starts; a session that was idle.
+        for code in [
+            "08000", "08006", "08P01", "53300", "53200", "57P01", "57P02", "57P03", "57P05",
+        ] {
+            assert!(is_out_of_reach_by::<Postgres>(code), "{code}");
+        }
+        // A wrong password, a role or host that may not connect, an unknown database, one that takes no sessions or is dropped, a
+        // setting that is refused.
+        for code in ["28P01", "28000", "3D000", "55000", "57P04", "22023"] {
+            assert!(!is_out_of_reach_by::<Postgres>(code), "{code}");
+        }
+    }
+}

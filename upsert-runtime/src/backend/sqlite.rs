@@ -357,3 +357,22 @@ fn within(schema: Option<&str>) -> String {
 fn hand_over(statement: impl Future<Output = sqlx::Result<()>>) {
     let _ = pin!(statement).poll(&mut Context::from_waker(Waker::noop()));
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Sqlite;
+
+    use crate::backend::classify::told::is_out_of_reach_by;
+
+    #[test]
+    fn refusals_that_may_pass() {
+        // Busy, locked, and how exactly.
+        for code in ["5", "6", "261", "262"] {
+            assert!(is_out_of_reach_by::<Sqlite>(code), "{code}");
+        }
+        // It cannot be opened, is no database, may not be written; the disk is full.
+        for code in ["14", "26", "8", "13"] {
+            assert!(!is_out_of_reach_by::<Sqlite>(code), "{code}");
+        }
+    }
+}

@@ -42,16 +42,19 @@ impl Savepoint {
         is_part: true,
     };
 
-    /// There is no return to it, and so the transaction it was in is gone: by the error of the work, unless the connection was lost
-    /// only afterwards.
+    /// There is no return to it, and so the transaction it was in is gone: by the error of the work, unless the connection was lost,
+    /// or the server took no statements any more, only afterwards.
     fn lost<DB: Supported>(&self, at: Step, error: Error, of_return: sqlx::Error) -> Error {
         let ended_all = matches!(
             error,
-            Error::TransactionLost { .. } | Error::Deadlock { .. } | Error::Serialization { .. }
+            Error::TransactionLost { .. }
+                | Error::Unreachable { .. }
+                | Error::Deadlock { .. }
+                | Error::Serialization { .. }
         );
         let is_afterwards = matches!(
             cause::<DB>(&of_return),
-            Cause::ConnectionLost | Cause::EndedWhileIdle | Cause::Deadlock
+            Cause::ConnectionLost | Cause::EndedWhileIdle | Cause::NotReady | Cause::Deadlock
         );
         if is_afterwards && !ended_all {
             return Error::TransactionLost {

@@ -147,7 +147,7 @@ fn is_server_away<DB: Supported>(error: &Error) -> bool {
         Error::TransactionLost {
             source: Some(source),
             ..
-        } => cause::<DB>(source) == Cause::ConnectionLost,
+        } => matches!(cause::<DB>(source), Cause::ConnectionLost | Cause::NotReady),
         _ => false,
     }
 }
