@@ -9,7 +9,7 @@ mod retry;
 mod support;
 mod unit_of_work;
 
-pub(crate) use self::borrowed::{part, run_in};
+pub(crate) use self::borrowed::{part, run_in, sees_a_snapshot};
 pub use self::guard::Transaction;
 pub(crate) use self::owned::run;
 pub use self::reference::TransactionRef;

@@ -15,6 +15,7 @@ mod missing;
 mod only_changes;
 mod options;
 mod oracle;
+mod own_writes;
 mod parking;
 mod property;
 mod statements;
@@ -41,6 +42,7 @@ pub(super) fn add(suite: &mut upsert_tests::Suite<crate::Sqlx>) {
     missing::add(suite);
     only_changes::add(suite);
     options::add(suite);
+    own_writes::add(suite);
     parking::add(suite);
     property::add(suite);
     statements::add(suite);

@@ -153,7 +153,8 @@ impl<'f, M: Contract> Import<'f, M> {
     /// Does everything in one transaction, instead of one a chunk. Rows that need no change are locked too, so that the import
     /// as a whole comes before or after any other writer; all stay locked until the end. After a deadlock it begins anew, as
     /// [`retry`](Self::retry) allows: by default not later than 30 seconds after it began. From the third attempt on it locks the
-    /// rows that its records find before it makes its plan, so that it gets through beside others who write them all the time. A
+    /// rows that its records find before it makes its plan, so that it gets through beside others who write them all the time. Rows
+    /// that move by its own writes, through triggers and foreign keys, are planned again in the same transaction. A
     /// deferred constraint is judged by the COMMIT, which fails the import then, and not the record.
     ///
     /// A row that may be read but not locked ([`Error::NotPermitted`]) fails its record, even if it needs no change.

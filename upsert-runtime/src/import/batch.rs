@@ -18,8 +18,10 @@ mod write;
 
 pub(super) use self::candidates::Candidates;
 pub(super) use self::cascade::{Deleter, SelfReference};
-pub(super) use self::chunk::{Attempt, Chunk, Group, Manner, Member, Settled, Written, moved};
+pub(super) use self::chunk::{
+    Attempt, Chunk, Group, Manner, Member, Moved, Settled, Written, moved,
+};
 pub(super) use self::facts::{Facts, ask};
 pub(super) use self::numbering::Numbering;
 pub(super) use self::passing::KeyColumns;
-pub(super) use self::read::{Cursor, KeyReader, Keyed, SelectedRow};
+pub(super) use self::read::{Cursor, KeyReader, Keyed, NumberedRow, SelectedRow};

@@ -222,7 +222,7 @@ async fn write_locked<DB: Supported, W: UnitOfWork<DB>>(
 }
 
 /// Whether the transaction reads from a snapshot of its beginning, in which whoever won a race is never seen.
-async fn sees_a_snapshot<DB: Supported>(session: &mut Session<'_, DB>) -> bool {
+pub(crate) async fn sees_a_snapshot<DB: Supported>(session: &mut Session<'_, DB>) -> bool {
     let Some(question) = DB::Driver::CAPABILITIES.snapshot else {
         return false;
     };

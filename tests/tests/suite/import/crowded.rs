@@ -17,6 +17,7 @@ use crate::{Db, Sqlx};
 tests![
     rows_that_move_at_each_reading on ["postgres", "mysql"],
     rows_that_come_at_each_reading on ["postgres", "mysql"],
+    rows_that_come_are_judged_with_all_records on ["postgres", "mysql"],
     rows_that_move_at_each_reading_of_a_callers_import on ["postgres", "mysql"],
     imports_that_lock_first_take_turns on ["postgres", "mysql"],
     writers_of_the_same_keys,
@@ -153,6 +154,54 @@ async fn rows_that_come_at_each_reading(db: Db) {
         .texts("SELECT name FROM taxonomy WHERE remote_id = 'r4'")
         .await;
     assert_eq!(names, ["s4"]);
+    other.close().await;
+}
+
+/// Rows move at the first two attempts. At the third, when the rows are locked and the plan is made, another writer creates two
+/// rows, one after the other. The last record is the second of them by its first key, so that a record of a chunk that is written
+/// before does not get its key any more.
+async fn rows_that_come_are_judged_with_all_records(db: Db) {
+    with_rows(&db, (0..10).map(numbered)).await;
+    let other = impatient(&db).await;
+    let write = |reading: u32| {
+        let create = |remote_id: &str, slug: &str| {
+            format!(
+                "INSERT INTO taxonomy (remote_id, slug, name, uses, source) VALUES ('{remote_id}', '{slug}', 'x', 0, 'x')"
+            )
+        };
+        let sql = match reading {
+            1 | 3 => {
+                format!("UPDATE taxonomy SET slug = 'renamed{reading}' WHERE remote_id = 'r4'")
+            }
+            5 => create("r10", "s10"),
+            7 => create("last", "free"),
+            _ => String::new(),
+        };
+        let other = other.clone();
+        async move {
+            if !sql.is_empty() {
+                let written = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&other).await;
+                written.expect("a write");
+            }
+        }
+    };
+    let wanted = |record: NewTaxonomy| NewTaxonomy {
+        slug: "wanted".to_owned(),
+        ..record
+    };
+    let mut records: Vec<_> = (0..11).map(numbered).collect();
+    records[0] = wanted(numbered(0));
+    records.push(NewTaxonomy {
+        remote_id: Some("last".to_owned()),
+        ..wanted(numbered(0))
+    });
+    let (report, readings) = read_beside(&db, records, false, write).await;
+    let report = report.expect("an import");
+    assert_eq!(readings, 10);
+    let failed: Vec<u64> = report.failed.iter().map(|failure| failure.index).collect();
+    assert_eq!(failed, [0], "{report}");
+    let holder = "SELECT remote_id FROM taxonomy WHERE slug = 'wanted'";
+    assert_eq!(db.texts(holder).await, ["last"]);
     other.close().await;
 }
 

@@ -77,8 +77,18 @@ pub(crate) struct Chunk<'i, DB: Supported> {
     pub(crate) sees_winner: bool,
     /// The record that was being written when an error came, if that is known.
     pub(crate) culprit: Option<u32>,
-    /// The rows that were found when some had moved.
-    pub(crate) moved: Vec<Row>,
+    /// What is known of it when rows have moved.
+    pub(crate) moved: Moved,
+}
+
+/// Rows that have moved, as far as they tell who did it: others, or this import by a trigger or a foreign key that its writes set off.
+#[derive(Default)]
+pub(crate) struct Moved {
+    /// Rows that were found and that the plan did not have, or had as rows to be deleted: others may have moved them even where
+    /// the rows of the plan are locked.
+    pub(crate) strangers: Vec<NumberedRow>,
+    /// Whether others did it for certain: the chunk saw both states, and had written nothing in between.
+    pub(crate) by_others: bool,
 }
 
 /// What an attempt to write a chunk ended with, unless with an error.
@@ -122,6 +132,7 @@ impl<DB: Supported> UnitOfWork<DB> for Chunk<'_, DB> {
     async fn once(&mut self, session: &mut Session<'_, DB>) -> Result<Attempt, Error> {
         self.culprit = None;
         self.parks_otherwise = false;
+        self.moved = Moved::default();
         let Some(mut rows) = self.find(session).await? else {
             if self.sees_winner {
                 // What the transaction sees without a lock is older: it would be planned in vain.
@@ -132,6 +143,7 @@ impl<DB: Supported> UnitOfWork<DB> for Chunk<'_, DB> {
         let mut out_of_reach = HashSet::new();
         if DB::Driver::CAPABILITIES.locks_rows {
             let Some(left_out) = self.lock(session, &mut rows).await? else {
+                self.moved.by_others = true;
                 return Ok(Attempt::Moved);
             };
             out_of_reach = left_out;
@@ -227,17 +239,27 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
             .await?;
         let mut has_moved = false;
         let mut rows = RowsByNumber::new();
+        let mut strangers = Vec::new();
         for read in found.rows {
+            let known = self.map.row_of(&read.id);
+            let is_stranger = known.is_none_or(|row| self.map.is_candidate(row));
             let (row, is_news) = self.map.see(&read.id, &read.values);
             has_moved |= is_news;
             rows.insert(row, read.row);
+            if is_news && is_stranger {
+                strangers.push((row, read.id, read.values));
+            }
         }
         for (lookup, key) in found.ambiguous {
             has_moved |= self.map.see_ambiguous(lookup, key);
         }
         has_moved |= self.lose_what_was_not_found(&values, &rows);
         if has_moved {
-            self.moved = rows.into_values().collect();
+            let with_row = |(row, id, values)| {
+                let row = rows.remove(&row)?;
+                Some(NumberedRow { row, id, values })
+            };
+            self.moved.strangers = strangers.into_iter().filter_map(with_row).collect();
             return Ok(None);
         }
         Ok(Some(rows))

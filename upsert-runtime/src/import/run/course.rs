@@ -1,4 +1,4 @@
-//! The course of an import: read all keys, make the plan, write chunk by chunk, plan again where others moved rows.
+//! The course of an import: read all keys, make the plan, write chunk by chunk, plan again where rows have moved.
 
 use crate::backend::Supported;
 use crate::error::Error;
@@ -19,7 +19,7 @@ use super::table::Table;
 /// Why an import ended before its end.
 pub(super) enum Halt {
     Failed(Error),
-    /// Others have moved rows while everything was done in one transaction, which must begin anew.
+    /// Others have, or may have, moved rows while everything was done in one transaction, which must begin anew.
     Moved,
 }
 
@@ -87,13 +87,15 @@ impl<'t, DB: Supported> Course<'t, DB> {
         }
     }
 
-    /// Locks the rows that the records find before the plan is made, so that nobody moves them any more.
-    pub(super) async fn lock_first(&mut self) -> Result<(), Halt> {
+    /// Locks the rows that the records find before the plan is made, so that nobody else moves them any more. `brings_rows`: those
+    /// that come up nevertheless are the import's own doing.
+    pub(super) async fn lock_first(&mut self, brings_rows: bool) -> Result<(), Halt> {
+        self.table.brings_rows = brings_rows;
         Ok(self.table.lock_first().await?)
     }
 
-    /// Undoes what was written, but for the locks.
-    pub(super) async fn start_over(mut self) -> Result<(), Halt> {
+    /// Undoes what was written, but for the locks. Says whether it was others who had moved rows.
+    pub(super) async fn start_over(mut self) -> Result<bool, Halt> {
         Ok(self.table.start_over().await?)
     }
 

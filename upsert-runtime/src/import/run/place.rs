@@ -48,6 +48,14 @@ impl<'p, DB: Supported> Place<'p, DB> {
         matches!(self, Self::Within { is_serial, .. } if *is_serial)
     }
 
+    /// Whether nothing that others commit can be seen.
+    pub(super) async fn sees_a_snapshot(&mut self) -> bool {
+        match self {
+            Self::Pool { .. } => false,
+            Self::Within { session, .. } => transaction::sees_a_snapshot(session).await,
+        }
+    }
+
     /// Marks what was done in the one transaction so far as what stays when the rest is undone.
     pub(super) async fn mark(&mut self) -> Result<(), Error> {
         self.savepoint("SAVEPOINT upsert_locked").await

@@ -3,10 +3,11 @@
 use sqlx_core::rt;
 
 use crate::backend::Supported;
-use crate::error::Error;
-use crate::import::batch::{Attempt, Chunk, Manner, Member, Settled, Written, moved};
+use crate::error::{Error, Operation, Step};
+use crate::import::batch::{Attempt, Chunk, Manner, Member, Moved, Settled, Written, moved};
 use crate::import::plan::{Decision, Plan, RecordState, RowState, Rules};
 use crate::import::source::{Reader, Source};
+use crate::mapping::Mapping;
 use crate::outcome::Outcome;
 use crate::transaction::Retry;
 use crate::value::New;
@@ -19,7 +20,8 @@ use super::queue::Queue;
 use super::refusal::{not_permitted, refusal};
 use super::table::Table;
 
-/// How many times in a row a chunk may be planned again because others moved its rows.
+/// How many times in a row a chunk may be planned again because its rows have moved. What the import moves by its own writes does
+/// not come near it: after each of them a chunk is written.
 const MOST_MOVES: u32 = 100;
 
 /// The second reading under way.
@@ -34,7 +36,7 @@ pub(super) struct SecondPass<'p, 't, DB: Supported> {
     chunk_size: usize,
     /// How many records were settled without a statement since progress was last told.
     settled_unwritten: usize,
-    /// How many times in a row others have moved rows.
+    /// How many times in a row rows have moved.
     moves: u32,
 }
 
@@ -185,13 +187,14 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
                     undone.extend(lessened);
                 }
                 Ok(Attempt::Moved) => {
+                    let is_own = self.table.has_moved_itself().await;
                     // In one transaction what was told before is judged again too: nobody has heard of it yet.
-                    if self.table.place.is_one_transaction() {
+                    if self.table.place.is_one_transaction() && !is_own {
                         return Err(Halt::Moved);
                     }
                     batches.push(batch);
                     batches.append(&mut undone);
-                    return Ok(self.follow(batches).await?);
+                    return Ok(self.follow(batches, is_own).await?);
                 }
                 Err(error) if !error.is_about_record() => return Err(error.into()),
                 Err(_) if batch.is_witness() => {}
@@ -233,7 +236,7 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
             patience: batch.patience,
             sees_winner: false,
             culprit: None,
-            moved: Vec::new(),
+            moved: Moved::default(),
         };
         let result = table.place.run(&mut chunk).await;
         let culprit = chunk.culprit;
@@ -299,11 +302,16 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
         }
     }
 
-    /// Plans again after others have moved rows.
-    async fn follow(&mut self, batches: Vec<Bisection>) -> Result<(), Error> {
+    /// Plans again after rows have moved.
+    async fn follow(&mut self, batches: Vec<Bisection>, is_own: bool) -> Result<(), Error> {
         self.moves += 1;
         if self.moves > MOST_MOVES {
-            return Err(moved(self.table.mapping));
+            let mapping = self.table.mapping;
+            return Err(if is_own {
+                never_rests(mapping)
+            } else {
+                moved(mapping)
+            });
         }
         if self.moves > 1 {
             rt::sleep(Retry::short_pause()).await;
@@ -319,5 +327,17 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
             self.route(member)?;
         }
         Ok(())
+    }
+}
+
+/// No plan can be made of rows that move by themselves.
+fn never_rests<DB: Supported>(mapping: Mapping<DB>) -> Error {
+    let detail = "rows of the import have other keys each time that they are looked up, and by no other writer: \
+                  a trigger, a rule or a view of the table's own changes them";
+    Error::Database {
+        at: Step::new(Some(mapping.model.name), Operation::LookUpMany),
+        detail: detail.to_owned(),
+        about_record: false,
+        source: sqlx::Error::Protocol(detail.to_owned()),
     }
 }

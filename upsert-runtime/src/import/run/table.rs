@@ -1,10 +1,15 @@
 //! The table that an import works on.
 
+use std::collections::HashSet;
+use std::mem;
+
 use sqlx_core::rt;
 
-use crate::backend::Supported;
+use crate::backend::{Dialect as _, Supported};
 use crate::error::Error;
-use crate::import::batch::{self, Candidates, Facts, KeyColumns, KeyReader, SelfReference};
+use crate::import::batch::{
+    self, Candidates, Facts, KeyColumns, KeyReader, Moved, NumberedRow, SelfReference,
+};
 use crate::import::options::Scope;
 use crate::import::plan::{IdentityMap, Keys, Plan, Planning, Rules};
 use crate::mapping::Mapping;
@@ -30,8 +35,10 @@ pub(super) struct Table<'t, DB: Supported> {
     pub(super) candidates: Candidates<'t, DB>,
     /// Whether the rows that the records find are locked before the plan is made.
     pub(super) locks_first: bool,
-    /// Rows that were found when others had moved some.
-    pub(super) moved: Vec<Row>,
+    /// Whether rows that come up on the way are taken for those that its own writes put there.
+    pub(super) brings_rows: bool,
+    /// The rows that were the last to move.
+    pub(super) moved: Moved,
 }
 
 impl<'t, DB: Supported> Table<'t, DB> {
@@ -49,7 +56,8 @@ impl<'t, DB: Supported> Table<'t, DB> {
             candidates: Candidates::new(mapping, scope),
             references: Vec::new(),
             locks_first: false,
-            moved: Vec::new(),
+            brings_rows: false,
+            moved: Moved::default(),
             key_columns: KeyColumns::new(),
             is_readable: false,
             mapping,
@@ -77,19 +85,45 @@ impl<'t, DB: Supported> Table<'t, DB> {
             collated: &self.facts.collated,
             rows: &[],
         };
-        self.place.run(&mut work).await
+        self.place.run(&mut work).await?;
+        Ok(())
     }
 
-    /// Undoes what was written, and keeps the rows locked that were locked first. Those that were in the way are locked, too.
-    pub(super) async fn start_over(&mut self) -> Result<(), Error> {
+    /// Undoes what was written, and keeps the rows locked that were locked first. Those that were in the way are locked, too. Says
+    /// whether others had put them there: what this import's own writes did is undone with them.
+    pub(super) async fn start_over(&mut self) -> Result<bool, Error> {
         self.place.return_to_mark().await?;
+        let Moved {
+            strangers,
+            by_others,
+        } = mem::take(&mut self.moved);
+        let rows: Vec<&Row> = strangers.iter().map(|read| &read.row).collect();
         let mut work = Locks {
             mapping: self.mapping,
             map: &mut self.map,
             collated: &self.facts.collated,
-            rows: &self.moved,
+            rows: &rows,
         };
-        self.place.run(&mut work).await
+        let locked = self.place.run(&mut work).await?;
+        let found = strangers.iter().map(|read| (&read.id, &read.values));
+        let found: HashSet<_> = found.collect();
+        let is_still_there = |read: &NumberedRow| found.contains(&(&read.id, &read.values));
+        Ok(by_others || locked.iter().any(is_still_there))
+    }
+
+    /// Whether what has moved last was moved by this import, in one transaction: by a trigger or a foreign key that its own writes
+    /// set off. Then the plan can be made again with what is written; nobody else comes before or after it for that.
+    pub(super) async fn has_moved_itself(&mut self) -> bool {
+        let Moved {
+            strangers,
+            by_others,
+        } = &self.moved;
+        if *by_others || !self.place.is_one_transaction() {
+            return false;
+        }
+        let is_alone = !DB::Driver::CAPABILITIES.locks_rows;
+        let has_locked = self.locks_first && (strangers.is_empty() || self.brings_rows);
+        is_alone || has_locked || self.place.sees_a_snapshot().await
     }
 
     /// Makes the plan. It asks no database, so that others are let run between its stages.
@@ -127,23 +161,19 @@ struct Locks<'i, DB: Supported> {
     mapping: Mapping<DB>,
     map: &'i mut IdentityMap,
     collated: &'i [usize],
-    rows: &'i [Row],
+    rows: &'i [&'i Row],
 }
 
 impl<DB: Supported> UnitOfWork<DB> for Locks<'_, DB> {
-    type Output = ();
+    type Output = Vec<NumberedRow>;
 
     fn mapping(&self) -> Mapping<DB> {
         self.mapping
     }
 
-    async fn once(&mut self, session: &mut Session<'_, DB>) -> Result<(), Error> {
+    async fn once(&mut self, session: &mut Session<'_, DB>) -> Result<Vec<NumberedRow>, Error> {
         let mut reader = KeyReader::new(session, &mut self.map.keys, self.collated);
         reader.take_agreed_lock().await?;
-        let rows: Vec<&Row> = self.rows.iter().collect();
-        if !rows.is_empty() {
-            reader.lock(&rows).await?;
-        }
-        Ok(())
+        reader.lock(self.rows).await
     }
 }

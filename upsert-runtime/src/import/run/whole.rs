@@ -34,6 +34,15 @@ const ATTEMPTS_WITHOUT_LOCKS: u32 = 2;
 /// How many times an attempt that keeps its locks starts over, since others have put rows into keys that were free.
 const MOST_STARTS: u32 = 50;
 
+/// How a start ended that did not fail.
+enum End {
+    Finished(Finished),
+    /// Rows were in the way: what was written is undone, and they are locked, if it was others who put them there.
+    Undone {
+        by_others: bool,
+    },
+}
+
 impl<'f, DB: Supported> Whole<'f, DB> {
     pub(super) fn new(mapping: Mapping<DB>, source: Source<'f>, options: Options<'f>) -> Self {
         Self {
@@ -56,24 +65,24 @@ impl<'f, DB: Supported> Whole<'f, DB> {
 }
 
 impl<DB: Supported> Whole<'_, DB> {
-    /// Runs the import once. `None`: others were in the way, what was written is undone, and the rows stay locked.
+    /// Runs the import once.
     async fn course(
         &mut self,
         session: &mut Session<'_, DB>,
         locks_first: bool,
-        start: u32,
-    ) -> Result<Option<Finished>, Halt> {
+        brings_rows: bool,
+        may_start_over: bool,
+    ) -> Result<End, Halt> {
         let place = Place::within(session, self.options.is_serial);
         let mut course = Course::new(self.mapping, place, &mut self.options);
         if locks_first {
-            course.lock_first().await?;
+            course.lock_first(brings_rows).await?;
         }
         match course.run(&mut self.source).await {
-            Ok(()) => Ok(Some(course.finish())),
-            Err(Halt::Moved) if locks_first && start < MOST_STARTS => {
-                course.start_over().await?;
-                Ok(None)
-            }
+            Ok(()) => Ok(End::Finished(course.finish())),
+            Err(Halt::Moved) if locks_first && may_start_over => Ok(End::Undone {
+                by_others: course.start_over().await?,
+            }),
             Err(halt) => Err(halt),
         }
     }
@@ -95,14 +104,19 @@ impl<DB: Supported> UnitOfWork<DB> for Whole<'_, DB> {
     async fn once(&mut self, session: &mut Session<'_, DB>) -> Result<Finished, Error> {
         let locks_first =
             DB::Driver::CAPABILITIES.locks_rows && self.attempt > ATTEMPTS_WITHOUT_LOCKS;
-        let mut start = 1;
+        let (mut start, mut brings_rows) = (1, false);
         let halt = loop {
-            match self.course(session, locks_first, start).await {
-                Ok(Some(finished)) => {
+            let may_start_over = start < MOST_STARTS;
+            let course = self.course(session, locks_first, brings_rows, may_start_over);
+            match course.await {
+                Ok(End::Finished(finished)) => {
                     self.has_moved = false;
                     return Ok(finished);
                 }
-                Ok(None) => start += 1,
+                Ok(End::Undone { by_others }) => {
+                    start += 1;
+                    brings_rows = !by_others;
+                }
                 Err(halt) => break halt,
             }
         };
