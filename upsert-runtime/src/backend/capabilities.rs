@@ -11,6 +11,9 @@ pub struct Capabilities {
     /// Whether rows are locked one by one, so that other transactions can change rows while one of ours runs.
     pub locks_rows: bool,
 
+    /// Whether a locking SELECT that finds rows by any key locks them in the order of its `ORDER BY`.
+    pub locks_in_order: bool,
+
     /// Whether a locking read leaves rows out, without a word, that may be read but not written: row level security.
     pub hides_rows: bool,
 

@@ -29,6 +29,8 @@ impl Dialect for MySql {
     const CAPABILITIES: Capabilities = Capabilities {
         title: "MySQL or MariaDB",
         locks_rows: true,
+        // It locks what it reads, and sorts then.
+        locks_in_order: false,
         hides_rows: false,
         refusals: 3,
         // INSERT IGNORE truncates values and stores '' for NULL; ON DUPLICATE KEY UPDATE updates the row of a key that nobody

@@ -35,6 +35,7 @@ impl Dialect for Postgres {
     const CAPABILITIES: Capabilities = Capabilities {
         title: "PostgreSQL",
         locks_rows: true,
+        locks_in_order: true,
         hides_rows: true,
         refusals: 3,
         // Without a target: the row may meet any unique index.

@@ -30,6 +30,7 @@ impl Dialect for Sqlite {
         title: "SQLite",
         // The write transaction is the only lock.
         locks_rows: false,
+        locks_in_order: false,
         hides_rows: false,
         refusals: 1,
         quiet_insert: None,

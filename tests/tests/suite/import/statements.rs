@@ -57,14 +57,14 @@ async fn as_many_statements_for_a_few_rows_as_for_many(db: Db) {
     db.run(TAXONOMY).await;
     let few = mixed(&db, 4).await;
     // A power of two, of which a statement holds one where values stand one by one.
-    let many = mixed(&db, 256).await;
+    let many = mixed(&db, 128).await;
     assert_eq!(few, many);
     let expected: &[&str] = match Sqlx::TARGET {
-        // The first reading asks what the table is like, once, and finds by each key; then find, lock, ask for the type of what is to
-        // be parked, once, park what is exchanged, update the others and those, insert.
+        // The first reading asks what the table is like, once, and finds by each key; then find and lock by each key, ask for the type
+        // of what is to be parked, once, park what is exchanged, update the others and those, insert.
         "postgres" => &[
-            "SELECT", "SELECT", "SELECT", "SELECT", "SELECT", "SELECT", "SELECT", "WITH", "WITH",
-            "WITH", "INSERT",
+            "SELECT", "SELECT", "SELECT", "SELECT", "SELECT", "SELECT", "WITH", "WITH", "WITH",
+            "INSERT",
         ],
         // Of each chunk, what the collation compares is asked for first, and in the end whether what was created has its keys.
         _ => &[

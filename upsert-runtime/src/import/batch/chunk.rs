@@ -42,6 +42,8 @@ pub(crate) struct Manner<'i> {
     pub(crate) locks_all: bool,
     /// Whether a row fails its record that needs no change but cannot be locked.
     pub(crate) is_serial: bool,
+    /// Whether the rows that are found are mostly changed, so that they are locked by the statement that finds them.
+    pub(crate) locks_found: bool,
     /// Whether rows are read again after a write.
     pub(crate) reads_back: bool,
     /// Whether each statement writes one row, so that an error names its record.
@@ -133,21 +135,28 @@ impl<DB: Supported> UnitOfWork<DB> for Chunk<'_, DB> {
         self.culprit = None;
         self.parks_otherwise = false;
         self.moved = Moved::default();
-        let Some(mut rows) = self.find(session).await? else {
-            if self.sees_winner {
-                // What the transaction sees without a lock is older: it would be planned in vain.
-                return Err(moved(self.mapping));
-            }
-            return Ok(Attempt::Moved);
-        };
         let mut out_of_reach = HashSet::new();
-        if DB::Driver::CAPABILITIES.locks_rows {
-            let Some(left_out) = self.lock(session, &mut rows).await? else {
-                self.moved.by_others = true;
-                return Ok(Attempt::Moved);
-            };
-            out_of_reach = left_out;
-        }
+        let rows = match self.find_locked(session).await? {
+            Sight::Rows(rows) => rows,
+            Sight::Moved => return Ok(Attempt::Moved),
+            Sight::Lacking => {
+                let Some(mut rows) = self.find(session).await? else {
+                    if self.sees_winner {
+                        // What the transaction sees without a lock is older: it would be planned in vain.
+                        return Err(moved(self.mapping));
+                    }
+                    return Ok(Attempt::Moved);
+                };
+                if DB::Driver::CAPABILITIES.locks_rows {
+                    let Some(left_out) = self.lock(session, &mut rows).await? else {
+                        self.moved.by_others = true;
+                        return Ok(Attempt::Moved);
+                    };
+                    out_of_reach = left_out;
+                }
+                rows
+            }
+        };
         if !self.may_give_away(&rows, &out_of_reach) || self.lacks_a_row(&rows) {
             return Ok(Attempt::Moved);
         }
@@ -198,6 +207,24 @@ pub(crate) fn moved<DB: Supported>(mapping: Mapping<DB>) -> Error {
     }
 }
 
+/// What a chunk's records find, locked.
+enum Sight {
+    Rows(RowsByNumber),
+    /// The rows are not as the plan has them.
+    Moved,
+    /// They are not all there: one is gone, or may be read and not locked; or they are not to be found so.
+    Lacking,
+}
+
+/// The rows that a chunk's records find.
+struct Seen {
+    rows: RowsByNumber,
+    /// Whether they are not as the plan has them.
+    has_moved: bool,
+    /// Those that the plan did not have, or had as rows to be deleted, with their ids and the numbers of their keys.
+    strangers: Vec<(u32, Vec<u8>, Vec<u32>)>,
+}
+
 /// Rows by their numbers in the identity map.
 pub(super) type RowsByNumber = HashMap<u32, Row>;
 
@@ -220,8 +247,54 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
             .flat_map(|group| group.given_away.iter().copied())
     }
 
+    /// The rows that the chunk's records find, locked in the order of their ids.
+    async fn find_locked(&mut self, session: &mut Session<'_, DB>) -> Result<Sight, Error> {
+        if !self.manner.locks_found || self.sees_winner || !DB::Driver::CAPABILITIES.locks_in_order
+        {
+            return Ok(Sight::Lacking);
+        }
+        let id = self.mapping.sql().names[self.mapping.model.id];
+        let lock = DB::Driver::lock_clause(session.locking).unwrap_or_default();
+        let lock = format!(" ORDER BY {id}{lock}");
+        let seen = self.see(session, Some(&lock)).await?;
+        Ok(if seen.has_moved {
+            Sight::Moved
+        } else if self.not_found(&seen.rows).is_empty() {
+            Sight::Rows(seen.rows)
+        } else {
+            Sight::Lacking
+        })
+    }
+
     /// The rows that the chunk's records find, `None` if they are not as the plan has them.
     async fn find(&mut self, session: &mut Session<'_, DB>) -> Result<Option<RowsByNumber>, Error> {
+        let lock = DB::Driver::lock_clause(session.locking).filter(|_| self.sees_winner);
+        let Seen {
+            mut rows,
+            mut has_moved,
+            strangers,
+        } = self.see(session, lock).await?;
+        for row in self.not_found(&rows) {
+            self.map.lose(row);
+            has_moved = true;
+        }
+        if has_moved {
+            let with_row = |(row, id, values)| {
+                let row = rows.remove(&row)?;
+                Some(NumberedRow { row, id, values })
+            };
+            self.moved.strangers = strangers.into_iter().filter_map(with_row).collect();
+            return Ok(None);
+        }
+        Ok(Some(rows))
+    }
+
+    /// The rows that have keys of the chunk's records.
+    async fn see(
+        &mut self,
+        session: &mut Session<'_, DB>,
+        lock: Option<&str>,
+    ) -> Result<Seen, Error> {
         let members = self.members();
         let values: Vec<Vec<u32>> = members
             .map(|member| self.map.record(member.record).to_vec())
@@ -233,7 +306,6 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
                 values,
             })
             .collect();
-        let lock = DB::Driver::lock_clause(session.locking).filter(|_| self.sees_winner);
         let found = KeyReader::new(session, &mut self.map.keys, self.collated)
             .find(&records, lock)
             .await?;
@@ -253,32 +325,25 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
         for (lookup, key) in found.ambiguous {
             has_moved |= self.map.see_ambiguous(lookup, key);
         }
-        has_moved |= self.lose_what_was_not_found(&values, &rows);
-        if has_moved {
-            let with_row = |(row, id, values)| {
-                let row = rows.remove(&row)?;
-                Some(NumberedRow { row, id, values })
-            };
-            self.moved.strangers = strangers.into_iter().filter_map(with_row).collect();
-            return Ok(None);
-        }
-        Ok(Some(rows))
+        Ok(Seen {
+            rows,
+            has_moved,
+            strangers,
+        })
     }
 
-    /// Takes note that rows are gone which had keys of these records. Says whether there are some.
-    fn lose_what_was_not_found(&mut self, records: &[Vec<u32>], rows: &RowsByNumber) -> bool {
-        let mut has_moved = false;
-        for values in records {
+    /// The rows that had keys of the chunk's records, and are not among these.
+    fn not_found(&mut self, rows: &RowsByNumber) -> HashSet<u32> {
+        let mut not_found = HashSet::new();
+        for member in self.members() {
+            let values = self.map.record(member.record).to_vec();
             for lookup in 0..self.map.keys.lookups() {
-                let key = self.map.keys.unique(lookup, values);
+                let key = self.map.keys.unique(lookup, &values);
                 let holder = self.map.holder(lookup, key);
-                if let Some(row) = holder.filter(|row| !rows.contains_key(row)) {
-                    self.map.lose(row);
-                    has_moved = true;
-                }
+                not_found.extend(holder.filter(|row| !rows.contains_key(row)));
             }
         }
-        has_moved
+        not_found
     }
 
     /// Judges the rows that give their keys away again, now that they are locked, unless they cannot be.

@@ -149,9 +149,14 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
         let map = &self.table.map;
         map.is_same(row, record)
             && self.plan.components.find(record).is_none()
-            && !self.table.facts.writes_itself
-            && !self.table.place.is_one_transaction()
-            && !self.ledger.wants_rows()
+            && !self.reads_unchanged()
+    }
+
+    /// Whether rows that need no change are read with their chunks all the same.
+    fn reads_unchanged(&self) -> bool {
+        self.table.facts.writes_itself
+            || self.table.place.is_one_transaction()
+            || self.ledger.wants_rows()
     }
 
     /// Notes that a record is its row already.
@@ -213,6 +218,7 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
 
     /// Writes a batch once. An error may come with the record that it is about.
     async fn attempt(&mut self, batch: &Bisection) -> (Result<Attempt, Error>, Option<u32>) {
+        let reads_unchanged = self.reads_unchanged();
         let table = &mut *self.table;
         let mut chunk = Chunk {
             mapping: table.mapping,
@@ -229,6 +235,7 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
             manner: Manner {
                 locks_all: table.place.is_one_transaction(),
                 is_serial: table.place.is_serial(),
+                locks_found: !reads_unchanged,
                 reads_back: self.ledger.wants_rows(),
                 one_by_one: batch.row_by_row,
                 check_at_once: batch.check_at_once.as_deref(),
