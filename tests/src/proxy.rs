@@ -273,6 +273,10 @@ impl Wire {
             // Name and text of a statement to be prepared. The batch of messages that it begins is answered at its end.
             ("postgres", [b'P', _, _, _, _, texts @ ..]) if self.speaks => {
                 let text = texts.split(|&byte| byte == 0).nth(1)?;
+                // What one statement writes by itself stands in parentheses.
+                let text = text
+                    .strip_prefix(b"WITH upsert_written AS (")
+                    .unwrap_or(text);
                 let begins = |answer: &Answer| text.starts_with(answer.statement.as_bytes());
                 self.instead = self.due(begins);
                 None
