@@ -15,6 +15,7 @@ use crate::{Db, Sqlx};
 tests![
     a_commit_that_a_dying_server_answers on ["postgres"],
     a_session_that_was_idle_for_too_long on ["postgres"],
+    a_server_that_this_one_cannot_reach on ["postgres"],
     a_server_that_restarts on ["postgres", "mysql"],
     a_pool_that_is_busy on ["postgres", "mysql"],
     what_no_pause_mends on ["postgres", "mysql"],
@@ -88,6 +89,42 @@ async fn a_session_that_was_idle_for_too_long(db: Db) {
     let again = in_a_transaction(1).run(&pool);
     assert_eq!(again.await.expect("an upsert").outcome, Outcome::Created);
     assert_eq!(stored(&db).await, 1);
+}
+
+/// The session goes on: it was told of another connection, not of its own.
+async fn a_server_that_this_one_cannot_reach(db: Db) {
+    with_rows(&db, []).await;
+    db.run(
+        "CREATE EXTENSION dblink; CREATE FUNCTION reach() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+         PERFORM dblink_connect('host=127.0.0.1 port=1 connect_timeout=1'); RETURN new; END $$",
+    )
+    .await;
+    for when in [
+        "TRIGGER reach AFTER INSERT ON taxonomy",
+        "CONSTRAINT TRIGGER reach AFTER INSERT ON taxonomy INITIALLY DEFERRED",
+    ] {
+        db.run(&format!(
+            "DROP TRIGGER IF EXISTS reach ON taxonomy; CREATE {when} FOR EACH ROW EXECUTE FUNCTION reach()"
+        ))
+        .await;
+        for upsert in [Taxonomy::upsert(numbered(1)), in_a_transaction(1)] {
+            let error = upsert.run(&db.pool).await.unwrap_err();
+            assert!(matches!(error, Error::Database { .. }), "{when}: {error}");
+            assert!(error.to_string().contains("(08001)"), "{when}: {error}");
+            assert!(!error.is_about_record(), "{when}: {error}");
+        }
+    }
+    // A trigger says under such a code what it likes.
+    for code in ["08006", "57P01", "25P02", "25P03", "26000", "55000"] {
+        db.run(&format!(
+            "CREATE OR REPLACE FUNCTION reach() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             RAISE 'no' USING ERRCODE = '{code}'; END $$"
+        ))
+        .await;
+        let error = in_a_transaction(1).run(&db.pool).await.unwrap_err();
+        assert!(matches!(error, Error::Database { .. }), "{code}: {error}");
+        assert!(error.is_about_record(), "{code}: {error}");
+    }
 }
 
 async fn a_server_that_restarts(db: Db) {
