@@ -352,7 +352,13 @@ fn error(target: &str, answer: &Answer) -> Vec<u8> {
         let number: u16 = code.parse().expect("a number");
         let mut body = vec![0xff];
         body.extend(number.to_le_bytes());
-        body.extend(b"#HY000played");
+        body.extend(b"#HY000");
+        // Nobody believes that the server has said anything else under these numbers.
+        body.extend(match number {
+            1021 => &b"Disk full (played); waiting for someone to free some space..."[..],
+            1969 => b"Query execution was interrupted (max_statement_time exceeded)",
+            _ => b"played",
+        });
         let length = u32::try_from(body.len()).expect("a length").to_le_bytes();
         let mut message = vec![length[0], length[1], length[2], 1];
         message.extend(body);

@@ -25,7 +25,8 @@ tests![
     words_that_only_look_like_the_servers,
     what_a_function_says_of_a_value,
     numbers_that_are_used_up on ["postgres", "mysql"],
-    a_type_that_does_not_fit_is_no_records_fault on ["postgres", "mysql"],
+    a_type_that_does_not_fit_is_no_records_fault,
+    a_uuid_in_other_bytes_is_no_records_fault on ["mysql"],
     no_value_in_errors_or_logs,
 ];
 
@@ -224,12 +225,23 @@ async fn words_that_only_look_like_the_servers(db: Db) {
             "SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 5000, MESSAGE_TEXT = words",
             "SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 1048, MESSAGE_TEXT = words",
             "SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 1062, MESSAGE_TEXT = words",
+            "SIGNAL SQLSTATE '23000' SET MYSQL_ERRNO = 1048, MESSAGE_TEXT = words",
+            "SIGNAL SQLSTATE '23000' SET MYSQL_ERRNO = 1452, MESSAGE_TEXT = words",
+            "SIGNAL SQLSTATE '23000' SET MYSQL_ERRNO = 1062, MESSAGE_TEXT = words",
+            "SIGNAL SQLSTATE '02000' SET MESSAGE_TEXT = words",
         ],
-        _ => &["SELECT json_extract('{}', new.name) WHERE new.name LIKE '%SECRET%'"],
+        _ => &[
+            "SELECT json_extract('{}', new.name) WHERE new.name LIKE '%SECRET%'",
+            "SELECT count(*) FROM found WHERE found MATCH new.name || ':x' AND new.name LIKE '%SECRET%'",
+        ],
     };
     for judge in judges {
         db.run("DROP TABLE IF EXISTS taxonomy").await;
         with_rows(&db, []).await;
+        if Sqlx::TARGET == "sqlite" {
+            db.run("CREATE VIRTUAL TABLE IF NOT EXISTS found USING fts5 (x)")
+                .await;
+        }
         db.run(&match Sqlx::TARGET {
             "postgres" => format!(
                 "CREATE OR REPLACE FUNCTION judge() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
@@ -340,10 +352,10 @@ struct Wide {
 
 /// Else who leaves bad records out would leave out all, one by one.
 async fn a_type_that_does_not_fit_is_no_records_fault(db: Db) {
-    let n = if Sqlx::TARGET == "mysql" {
-        "int unsigned"
-    } else {
-        "integer"
+    let n = match Sqlx::TARGET {
+        "mysql" => "int unsigned",
+        "postgres" => "integer",
+        _ => "text",
     };
     db.run(&format!(
         "CREATE TABLE narrow (id {{id}}, slug {{text}} NOT NULL UNIQUE, n {n} NOT NULL)"
@@ -365,6 +377,28 @@ async fn a_type_that_does_not_fit_is_no_records_fault(db: Db) {
         )
         .await;
     }
+}
+
+#[derive(Debug, Clone, PartialEq, LockedUpsert)]
+#[lookup(slug)]
+struct Coded {
+    id: i64,
+    slug: String,
+    code: sqlx::types::Uuid,
+}
+
+/// The driver reads MySQL's, of 16 bytes, and MariaDB sends a text.
+async fn a_uuid_in_other_bytes_is_no_records_fault(db: Db) {
+    db.run("CREATE TABLE coded (id {id}, slug {text} NOT NULL UNIQUE, code varchar(36) NOT NULL)")
+        .await;
+    db.run("INSERT INTO coded (slug, code) VALUES ('a', uuid())")
+        .await;
+    let new = NewCoded {
+        slug: "a".to_owned(),
+        code: sqlx::types::Uuid::nil(),
+    };
+    let error = Coded::upsert(new).run(&db.pool).await.unwrap_err();
+    assert!(!error.is_about_record(), "{error}");
 }
 
 async fn no_value_in_errors_or_logs(db: Db) {

@@ -403,24 +403,36 @@ async fn refusals_that_do_not_follow_each_other(db: Db) {
 async fn what_the_server_says_of_itself(db: Db) {
     with_rows(&db, []).await;
     // A full disk; a statement that took too long.
-    let codes = if Sqlx::TARGET == "postgres" {
-        ["53100", "57014"]
+    let answers = if Sqlx::TARGET == "postgres" {
+        [("53100", "played"), ("57014", "played")]
     } else {
-        ["1021", "1969"]
+        [
+            (
+                "1021",
+                "Disk full (played); waiting for someone to free some space...",
+            ),
+            (
+                "1969",
+                "Query execution was interrupted (max_statement_time exceeded)",
+            ),
+        ]
     };
-    for code in codes {
+    for (code, words) in answers {
         let proxy = Proxy::answering(&db, answer("INSERT", "ERROR", code)).await;
         let pool = proxy.pool(&db, 1);
         let error = Taxonomy::upsert(numbered(1)).run(&pool).await.unwrap_err();
         assert!(matches!(error, Error::Database { .. }), "{error}");
         assert!(!error.is_about_record() && !error.is_retryable());
         let text = error.to_string();
-        assert_eq!(text, format!("`Taxonomy`: create: played ({code})"));
+        assert_eq!(text, format!("`Taxonomy`: create: {words} ({code})"));
         let proxy = Proxy::answering(&db, answer("INSERT", "ERROR", code)).await;
         let pool = proxy.pool(&db, 1);
         let import = Taxonomy::import((0..3).map(numbered)).run(&pool).await;
         let text = import.unwrap_err().to_string();
-        assert!(text.contains(&format!("create: played ({code})")), "{text}");
+        assert!(
+            text.contains(&format!("create: {words} ({code})")),
+            "{text}"
+        );
     }
     assert_eq!(stored(&db).await, 0);
 }

@@ -51,9 +51,6 @@ pub struct Capabilities {
     /// it says nothing.
     pub counts_updates: bool,
 
-    /// Whether each value has a type of its own, whatever its column is declared as.
-    pub types_values: bool,
-
     /// What makes the planner reach a thousand rows by their keys, for the rest of the transaction.
     pub plan_by_keys: Option<&'static str>,
 

@@ -6,7 +6,8 @@ use sqlx::encode::IsNull;
 use sqlx::error::{BoxDynError, DatabaseError};
 use sqlx::postgres::types::Oid;
 use sqlx::postgres::{
-    PgArgumentBuffer, PgArguments, PgConnection, PgDatabaseError, PgSeverity, PgTypeInfo,
+    PgArgumentBuffer, PgArguments, PgConnection, PgDatabaseError, PgErrorPosition, PgSeverity,
+    PgTypeInfo,
 };
 use sqlx::{
     Arguments, AssertSqlSafe, Database, Encode, Postgres, Row, SqlSafeStr, SqlStr, Type,
@@ -55,7 +56,6 @@ impl Dialect for Postgres {
         ),
         // The default of 4 is that of a disk that must move its head: until a table has half a million rows, the server would
         // rather read all of it for each chunk.
-        types_values: false,
         plan_by_keys: Some("SET LOCAL random_page_cost = 1.1"),
         survives_drop: false,
         // Nothing waits before the first statement, and SET LOCAL ends with the transaction.
@@ -536,8 +536,14 @@ fn is_of_value(error: &dyn DatabaseError) -> bool {
     let Some(error) = error.try_downcast_ref::<PgDatabaseError>() else {
         return false;
     };
+    let is_in_statement = match error.position() {
+        None => false,
+        // The name of a type is parsed as a statement is, and has a context.
+        Some(PgErrorPosition::Original(_)) => error.r#where().is_none(),
+        Some(PgErrorPosition::Internal { .. }) => true,
+    };
     // The variable of a trigger has no such field: that is the trigger's own fault.
-    if error.position().is_some() || error.file() == Some("pl_exec.c") {
+    if is_in_statement || error.file() == Some("pl_exec.c") {
         return false;
     }
     match error.code() {
