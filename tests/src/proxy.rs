@@ -314,6 +314,10 @@ impl Wire {
             // Name and text of a statement to be prepared. The batch of messages that it begins is answered at its end.
             ("postgres", [b'P', _, _, _, _, texts @ ..]) if self.speaks => {
                 let text = texts.split(|&byte| byte == 0).nth(1)?;
+                // What one statement writes by itself stands in parentheses.
+                let text = text
+                    .strip_prefix(b"WITH upsert_written AS (")
+                    .unwrap_or(text);
                 let begins = |answer: &Answer| text.starts_with(answer.statement.as_bytes());
                 self.instead = self.due(begins);
                 None
@@ -388,7 +392,13 @@ fn error(target: &str, severity: &str, code: &str) -> Vec<u8> {
         let number: u16 = code.parse().expect("a number");
         let mut body = vec![0xff];
         body.extend(number.to_le_bytes());
-        body.extend(b"#HY000played");
+        body.extend(b"#HY000");
+        // Nobody believes that the server has said anything else under these numbers.
+        body.extend(match number {
+            1021 => &b"Disk full (played); waiting for someone to free some space..."[..],
+            1969 => b"Query execution was interrupted (max_statement_time exceeded)",
+            _ => b"played",
+        });
         let length = u32::try_from(body.len()).expect("a length").to_le_bytes();
         let mut message = vec![length[0], length[1], length[2], 1];
         message.extend(body);

@@ -10,7 +10,7 @@ mod detail;
 mod report;
 mod step;
 
-use self::detail::{Deferred, Named, connecting_detail, detail};
+use self::detail::{Deferred, Named, connecting_detail, detail, is_of_value};
 pub use self::report::{Failure, Progress, Report, RowChange, Unreadable};
 use self::step::ModelName;
 pub use self::step::{Operation, Step};
@@ -280,7 +280,13 @@ impl Error {
 
     /// What the driver's error means, by its code.
     pub(crate) fn of<DB: Supported>(at: Step, source: sqlx::Error) -> Self {
-        match cause::<DB>(&source) {
+        let cause = match &source {
+            sqlx::Error::Database(error) if is_of_value::<DB>(at.operation, &**error) => {
+                Cause::Record
+            }
+            _ => cause::<DB>(&source),
+        };
+        match cause {
             Cause::Unique => Self::Conflict {
                 at,
                 constraint: source.as_database_error().and_then(DB::Driver::constraint),

@@ -27,6 +27,7 @@ tests![
     a_session_that_is_ended on ["postgres"],
     a_constraint_that_is_checked_at_the_end on ["postgres"],
     a_created_row_that_could_not_be_read on ["postgres"],
+    what_triggers_did_for_no_row on ["postgres"],
 ];
 
 /// The statements that were sent, whole.
@@ -54,6 +55,7 @@ const MARK: &str = "(SELECT set_config('upsert.look', '1', true) AS upsert_mark 
      WHERE txid_current_if_assigned() IS NULL AND current_setting('transaction_isolation') = 'read committed') upsert_mark";
 const UNMARKED: &str = "current_setting('upsert.look', true) IS DISTINCT FROM '1'";
 const READABLE: &str = r#""id" IS NOT NULL AND "slug" IS NOT NULL AND "name" IS NOT NULL AND "uses" IS NOT NULL AND "source" IS NOT NULL AND "created_at" IS NOT NULL AND "updated_at" IS NOT NULL"#;
+const WRITTEN: &str = r#"FROM (SELECT) upsert_one LEFT JOIN upsert_written ON TRUE WHERE "id" IS NOT NULL OR current_setting('upsert.look', true) IS DISTINCT FROM '1'"#;
 
 async fn what_is_sent(db: Db) {
     with_rows(&db, [record("r1", "rock"), record(None, "jazz")]).await;
@@ -80,12 +82,12 @@ async fn what_is_sent(db: Db) {
     ];
     let same = same.concat();
     let update = format!(
-        r#"UPDATE "taxonomy" SET "name" = $1, "updated_at" = clock_timestamp() WHERE "id" = $2 AND ({version} = $3 OR ("remote_id" = $4{same})) AND {UNMARKED} RETURNING {COLUMNS}, 1 / CASE WHEN {READABLE} THEN 1 ELSE 0 END"#
+        r#"WITH upsert_written AS (UPDATE "taxonomy" SET "name" = $1, "updated_at" = clock_timestamp() WHERE "id" = $2 AND ({version} = $3 OR ("remote_id" = $4{same})) AND {UNMARKED} RETURNING {COLUMNS}) SELECT {COLUMNS}, 1 / CASE WHEN {READABLE} THEN 1 ELSE 0 END {WRITTEN}"#
     );
     let changed = record("r1", "rock").named("Rock");
     assert_eq!(sent(&db, changed, updated).await, [&*look, &*update]);
     let insert = format!(
-        r#"INSERT INTO "taxonomy" ("remote_id", "slug", "name", "description", "uses", "source", "updated_at") SELECT $1, $2, $3, $4, $5, $6, clock_timestamp() WHERE {UNMARKED} ON CONFLICT DO NOTHING RETURNING {COLUMNS}, 1 / CASE WHEN "remote_id" = $7 AND "slug" = $8 AND {READABLE} THEN 1 ELSE 0 END"#
+        r#"WITH upsert_written AS (INSERT INTO "taxonomy" ("remote_id", "slug", "name", "description", "uses", "source", "updated_at") SELECT $1, $2, $3, $4, $5, $6, clock_timestamp() WHERE {UNMARKED} ON CONFLICT DO NOTHING RETURNING {COLUMNS}) SELECT {COLUMNS}, 1 / CASE WHEN "remote_id" = $7 AND "slug" = $8 AND {READABLE} THEN 1 ELSE 0 END {WRITTEN}"#
     );
     let new = record("r3", "folk");
     assert_eq!(sent(&db, new, Outcome::Created).await, [look, insert]);
@@ -474,4 +476,30 @@ async fn a_created_row_that_could_not_be_read(db: Db) {
     let error = Narrow::upsert(other).run(&db.pool).await.unwrap_err();
     assert!(error.to_string().contains("is NULL"), "{error}");
     assert_eq!(db.texts("SELECT name FROM taxonomy").await, ["rock"]);
+}
+
+/// A statement that stores no row is undone, with all that triggers wrote for it.
+async fn what_triggers_did_for_no_row(db: Db) {
+    with_rows(&db, [record("r1", "rock")]).await;
+    db.run(
+        "ALTER TABLE taxonomy ADD CONSTRAINT one_name UNIQUE (name); \
+         CREATE TABLE audit (name text); \
+         CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+         INSERT INTO audit VALUES (new.name); \
+         IF new.name = 'veto' THEN RETURN NULL; END IF; RETURN new; END $$; \
+         CREATE TRIGGER note BEFORE INSERT OR UPDATE ON taxonomy FOR EACH ROW EXECUTE FUNCTION note()",
+    )
+    .await;
+    for new in [
+        record("r2", "jazz").named("rock"),
+        record("r2", "jazz").named("veto"),
+        record("r1", "rock").named("veto"),
+    ] {
+        let done = Taxonomy::upsert(new).run(&db.pool).await;
+        done.expect_err("no row is stored");
+    }
+    assert_eq!(db.number("SELECT count(*) FROM audit").await, 0);
+    let stored = upsert(&db, record("r2", "jazz")).await;
+    assert_eq!(stored.outcome, Outcome::Created);
+    assert_eq!(db.texts("SELECT name FROM audit").await, ["jazz"]);
 }

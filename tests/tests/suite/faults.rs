@@ -19,6 +19,7 @@ tests![
     a_server_that_refuses_for_now on ["postgres", "mysql"],
     a_server_that_refuses_for_good on ["postgres", "mysql"],
     a_socket_file_that_is_gone on ["postgres", "mysql"],
+    a_server_that_this_one_cannot_reach on ["postgres"],
     a_pool_that_is_busy on ["postgres", "mysql"],
     what_no_pause_mends on ["postgres", "mysql"],
     a_node_without_a_quorum on ["mysql"],
@@ -105,6 +106,42 @@ async fn a_commit_whose_outcome_is_open(db: Db) {
             n += i64::from(done);
             assert_eq!(stored(&db).await, n);
         }
+    }
+}
+
+/// The session goes on: it was told of another connection, not of its own.
+async fn a_server_that_this_one_cannot_reach(db: Db) {
+    with_rows(&db, []).await;
+    db.run(
+        "CREATE EXTENSION dblink; CREATE FUNCTION reach() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+         PERFORM dblink_connect('host=127.0.0.1 port=1 connect_timeout=1'); RETURN new; END $$",
+    )
+    .await;
+    for when in [
+        "TRIGGER reach AFTER INSERT ON taxonomy",
+        "CONSTRAINT TRIGGER reach AFTER INSERT ON taxonomy INITIALLY DEFERRED",
+    ] {
+        db.run(&format!(
+            "DROP TRIGGER IF EXISTS reach ON taxonomy; CREATE {when} FOR EACH ROW EXECUTE FUNCTION reach()"
+        ))
+        .await;
+        for upsert in [Taxonomy::upsert(numbered(1)), in_a_transaction(1)] {
+            let error = upsert.run(&db.pool).await.unwrap_err();
+            assert!(matches!(error, Error::Database { .. }), "{when}: {error}");
+            assert!(error.to_string().contains("(08001)"), "{when}: {error}");
+            assert!(!error.is_about_record(), "{when}: {error}");
+        }
+    }
+    // A trigger says under such a code what it likes.
+    for code in ["08006", "57P01", "25P02", "25P03", "26000", "55000"] {
+        db.run(&format!(
+            "CREATE OR REPLACE FUNCTION reach() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             RAISE 'no' USING ERRCODE = '{code}'; END $$"
+        ))
+        .await;
+        let error = in_a_transaction(1).run(&db.pool).await.unwrap_err();
+        assert!(matches!(error, Error::Database { .. }), "{code}: {error}");
+        assert!(error.is_about_record(), "{code}: {error}");
     }
 }
 
@@ -484,24 +521,36 @@ async fn refusals_that_do_not_follow_each_other(db: Db) {
 async fn what_the_server_says_of_itself(db: Db) {
     with_rows(&db, []).await;
     // A full disk; a statement that took too long.
-    let codes = if Sqlx::TARGET == "postgres" {
-        ["53100", "57014"]
+    let answers = if Sqlx::TARGET == "postgres" {
+        [("53100", "played"), ("57014", "played")]
     } else {
-        ["1021", "1969"]
+        [
+            (
+                "1021",
+                "Disk full (played); waiting for someone to free some space...",
+            ),
+            (
+                "1969",
+                "Query execution was interrupted (max_statement_time exceeded)",
+            ),
+        ]
     };
-    for code in codes {
+    for (code, words) in answers {
         let proxy = Proxy::answering(&db, answer("INSERT", "ERROR", code)).await;
         let pool = proxy.pool(&db, 1);
         let error = Taxonomy::upsert(numbered(1)).run(&pool).await.unwrap_err();
         assert!(matches!(error, Error::Database { .. }), "{error}");
         assert!(!error.is_about_record() && !error.is_retryable());
         let text = error.to_string();
-        assert_eq!(text, format!("`Taxonomy`: create: played ({code})"));
+        assert_eq!(text, format!("`Taxonomy`: create: {words} ({code})"));
         let proxy = Proxy::answering(&db, answer("INSERT", "ERROR", code)).await;
         let pool = proxy.pool(&db, 1);
         let import = Taxonomy::import((0..3).map(numbered)).run(&pool).await;
         let text = import.unwrap_err().to_string();
-        assert!(text.contains(&format!("create: played ({code})")), "{text}");
+        assert!(
+            text.contains(&format!("create: {words} ({code})")),
+            "{text}"
+        );
     }
     assert_eq!(stored(&db).await, 0);
 }

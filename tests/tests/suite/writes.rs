@@ -20,7 +20,9 @@ tests![
     a_created_row_comes_with_its_insert on ["mysql"],
     updates_burn_no_ids,
     a_trigger_that_stores_nothing on ["postgres", "sqlite"],
+    an_update_that_a_trigger_keeps on ["postgres", "sqlite"],
     a_schema_that_replaces on ["sqlite"],
+    a_table_with_a_rule on ["postgres"],
     any_text_is_stored_as_it_is,
 ];
 
@@ -303,6 +305,47 @@ async fn a_trigger_that_stores_nothing(db: Db) {
     );
 }
 
+/// The database says nothing of it but that no row was written.
+async fn an_update_that_a_trigger_keeps(db: Db) {
+    with_rows(&db, [record("r1", "rock")]).await;
+    if Sqlx::TARGET == "postgres" {
+        db.run(
+            "CREATE FUNCTION veto() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$; \
+             CREATE TRIGGER veto BEFORE UPDATE ON taxonomy FOR EACH ROW EXECUTE FUNCTION veto()",
+        )
+        .await;
+    } else {
+        db.run("CREATE TRIGGER veto BEFORE UPDATE ON taxonomy BEGIN SELECT RAISE(IGNORE); END")
+            .await;
+    }
+    let new = || record("r1", "rock").named("Rock");
+    let mut tx = upsert_runtime::begin(&db.pool).await.expect("begun");
+    let lock = Taxonomy::lock().by_slug(&mut tx, "rock").await;
+    let mut row = lock.expect("a lock").expect("a row");
+    let by_guard = row.update_name("Rock").await.map(drop);
+    tx.rollback().await.expect("a rollback");
+    let modified = Taxonomy::modify()
+        .by_slug(&db.pool, "rock", |_| TaxonomyChanges::new().name("Rock"))
+        .await;
+    let upserted = Taxonomy::upsert(new()).run(&db.pool).await;
+    let closure = |_: &Taxonomy| TaxonomyChanges::new().name("Rock");
+    let by_closure = Taxonomy::upsert(new()).updating_with(closure);
+    for done in [
+        by_guard,
+        modified.map(drop),
+        upserted.map(drop),
+        by_closure.run(&db.pool).await.map(drop),
+    ] {
+        let text = done.expect_err("nothing was stored").to_string();
+        assert!(
+            text.contains("`Taxonomy`: update: the database stored no row"),
+            "{text}"
+        );
+    }
+    let report = Taxonomy::import([new()]).run(&db.pool).await;
+    assert_eq!(report.expect("an import").failed.len(), 1);
+}
+
 async fn a_schema_that_replaces(db: Db) {
     db.run(&TAXONOMY.replace(
         "slug {text} NOT NULL UNIQUE",
@@ -321,6 +364,26 @@ async fn a_schema_that_replaces(db: Db) {
         ["rock", "jazz"],
         "no row was deleted"
     );
+}
+
+/// PostgreSQL knows no `ON CONFLICT` where there is one.
+async fn a_table_with_a_rule(db: Db) {
+    with_rows(&db, []).await;
+    db.run(
+        "CREATE TABLE noted (slug text); CREATE RULE note AS ON INSERT TO taxonomy DO ALSO INSERT INTO noted VALUES (new.slug)",
+    )
+    .await;
+    for outcome in [
+        Outcome::Created,
+        Outcome::Unchanged {
+            matched_by: "remote_id",
+        },
+    ] {
+        assert_eq!(upsert(&db, record("r1", "rock")).await.outcome, outcome);
+    }
+    let renamed = upsert(&db, record("r1", "rock").named("Rock")).await;
+    assert_eq!(renamed.row.name, "Rock");
+    assert_eq!(db.texts("SELECT slug FROM noted").await, ["rock"]);
 }
 
 async fn any_text_is_stored_as_it_is(db: Db) {

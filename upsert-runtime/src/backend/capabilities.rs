@@ -54,9 +54,6 @@ pub struct Capabilities {
     /// it says nothing.
     pub counts_updates: bool,
 
-    /// Whether each value has a type of its own, whatever its column is declared as.
-    pub types_values: bool,
-
     /// Whether a connection can be used after a call on it was dropped in flight: the database runs in this process and
     /// finishes the call.
     pub survives_drop: bool,

@@ -1,12 +1,13 @@
 //! What a database's error means for what to do next, by its code.
 
 use std::borrow::Cow;
+use std::error::Error as StdError;
 use std::io::ErrorKind;
 
 use sqlx::error::DatabaseError;
 
+use super::Supported;
 use super::codec::Mismatch;
-use super::{Dialect as _, Supported};
 
 /// What an error means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +74,12 @@ pub trait Classify {
     /// Whether the error's text names tables, columns and types only, and never a value.
     fn is_safe_to_show(error: &dyn DatabaseError) -> bool;
 
+    /// Whether it looks like an error of the statement, and in one that writes is said of a value: that the statement names nothing
+    /// which is not there, the look-up before it has shown.
+    fn may_be_of_value(_error: &dyn DatabaseError) -> bool {
+        false
+    }
+
     /// The code by which people look an error up.
     fn code(error: &dyn DatabaseError) -> Cow<'_, str> {
         error.code().unwrap_or_default()
@@ -99,6 +106,17 @@ pub(crate) fn is_out_of_reach<DB: Supported>(error: &sqlx::Error) -> bool {
     }
 }
 
+/// Whether a value could not be read because of the type of its column.
+fn is_of_column(source: &(dyn StdError + Send + Sync + 'static)) -> bool {
+    match source.downcast_ref::<Mismatch>() {
+        Some(mismatch) => mismatch.is_of_column,
+        // MariaDB's UUIDs, which sqlx reads in the bytes of MySQL.
+        None => source
+            .to_string()
+            .starts_with("Expected 16 bytes, got 36; "),
+    }
+}
+
 /// What an error of the driver means.
 pub(crate) fn cause<DB: Supported>(error: &sqlx::Error) -> Cause {
     match error {
@@ -106,12 +124,8 @@ pub(crate) fn cause<DB: Supported>(error: &sqlx::Error) -> Cause {
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed => {
             Cause::ConnectionLost
         }
-        // Of a column whose type does not fit no value can be read, unless each has its own.
-        sqlx::Error::ColumnDecode { source, .. }
-            if source.is::<Mismatch>() && !DB::Driver::CAPABILITIES.types_values =>
-        {
-            Cause::Other
-        }
+        // Of a column whose type does not fit no value can be read.
+        sqlx::Error::ColumnDecode { source, .. } if is_of_column(&**source) => Cause::Other,
         // A value that cannot be sent or read, or a row that a trigger keeps from being stored.
         sqlx::Error::Encode(_)
         | sqlx::Error::Decode(_)

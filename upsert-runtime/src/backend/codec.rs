@@ -163,6 +163,7 @@ impl<DB: Supported, T: Column<DB>> FieldCodec<DB> for Of<T> {
         (!fits).then(|| Mismatch {
             rust: type_name::<T>(),
             sql: sql.name().to_owned(),
+            is_of_column: true,
         })
     }
 
@@ -211,6 +212,8 @@ pub(super) fn typed<T: 'static>(value: &Value) -> Result<&T, BoxDynError> {
 pub struct Mismatch {
     pub(crate) rust: &'static str,
     pub(crate) sql: String,
+    /// Whether no value of the column would fit; else it is that of this row.
+    pub(crate) is_of_column: bool,
 }
 
 impl Display for Mismatch {
@@ -281,6 +284,9 @@ macro_rules! codec {
                 return Err(decode_error(Box::new($crate::backend::codec::Mismatch {
                     rust: std::any::type_name::<T>(),
                     sql: sql_type.name().to_owned(),
+                    is_of_column: !<$database as Codec<$database>>::fits::<T>(
+                        row.column(index).type_info(),
+                    ),
                 })));
             }
             // chrono adds PostgreSQL's `infinity` to a date, and panics: no reason to end a program for a row.

@@ -6,7 +6,8 @@ use sqlx::encode::IsNull;
 use sqlx::error::{BoxDynError, DatabaseError};
 use sqlx::postgres::types::Oid;
 use sqlx::postgres::{
-    PgArgumentBuffer, PgArguments, PgConnection, PgDatabaseError, PgSeverity, PgTypeInfo,
+    PgArgumentBuffer, PgArguments, PgConnection, PgDatabaseError, PgErrorPosition, PgSeverity,
+    PgTypeInfo,
 };
 use sqlx::{
     Arguments, AssertSqlSafe, Database, Encode, Postgres, Row, SqlSafeStr, SqlStr, Type,
@@ -54,7 +55,6 @@ impl Dialect for Postgres {
         snapshot: Some(
             "SELECT 1 WHERE current_setting('transaction_isolation') IN ('repeatable read', 'serializable')",
         ),
-        types_values: false,
         survives_drop: false,
         // Nothing waits before the first statement, and SET LOCAL ends with the transaction.
         limits_begin: false,
@@ -345,14 +345,15 @@ impl Classify for Postgres {
         match error.code().as_deref() {
             // a unique constraint; an exclusion constraint, which is one by another operator
             Some("23505" | "23P01") => Cause::Unique,
-            // ON CONFLICT does not support deferrable unique constraints as arbiters.
-            Some("55000") => Cause::NotQuiet,
+            // ON CONFLICT does not support deferrable unique constraints as arbiters, and no table with rules on INSERT or UPDATE.
+            Some("55000") if !is_raised(error) => Cause::NotQuiet,
+            Some("0A000") if routine(error) == Some("RewriteQuery") => Cause::NotQuiet,
             Some("40P01") => Cause::Deadlock,
             Some("40001") => Cause::Serialization,
             Some("55P03") => Cause::LockTimeout,
-            Some("25P01" | "25P02") => Cause::TransactionGone,
+            Some("25P01" | "25P02") if !is_raised(error) => Cause::TransactionGone,
             // the prepared statement does not exist
-            Some("26000") => Cause::StatementLost,
+            Some("26000") if !is_raised(error) => Cause::StatementLost,
             // Cached plan must not change result type: a column has another type than when the statement was prepared. The code
             // has other meanings, and the text is translated.
             Some("0A000") if routine(error) == Some("RevalidateCachedQuery") => {
@@ -361,10 +362,10 @@ impl Classify for Postgres {
             // could not identify an extended hash function; of whatever else is not there the parser speaks
             Some("42883") if routine(error) == Some("hash_array_extended") => Cause::Incomparable,
             // a session was idle for too long, in a transaction or outside
-            Some("25P03" | "57P05") => Cause::EndedWhileIdle,
+            Some("25P03" | "57P05") if is_end(error) => Cause::EndedWhileIdle,
             // the server shuts down or the session is ended; a transaction took too long
-            Some("57P01" | "57P02" | "57P03" | "25P04") => Cause::ConnectionLost,
-            Some(code) if code.starts_with("08") => Cause::ConnectionLost,
+            Some("57P01" | "57P02" | "57P03" | "25P04") if is_end(error) => Cause::ConnectionLost,
+            Some(code) if code.starts_with("08") && is_end(error) => Cause::ConnectionLost,
             // A policy of row level security; what a trigger raised. A missing GRANT has the same code, and comes from another
             // function; the text is translated.
             Some("42501")
@@ -377,15 +378,19 @@ impl Classify for Postgres {
             }
             // a view's CHECK OPTION
             Some("44000") => Cause::NotPermitted,
+            // A sequence is used up.
+            Some("2200H") if !is_raised(error) => Cause::InTrouble,
             // a value that the type cannot hold; a constraint; a program limit such as an index row's size; what a trigger
             // raised
             Some(code) if ["22", "23", "54", "P0"].contains(&code.get(..2).unwrap_or_default()) => {
                 Cause::Record
             }
             // what a trigger raised under a code of its own
-            _ if is_raised(error) => Cause::Record,
-            // resources; an operator or a limit of time; the system; the server itself
-            Some(code) if ["53", "57", "58", "XX"].contains(&code.get(..2).unwrap_or_default()) => {
+            _ if is_raised(error) || is_of_value(error) => Cause::Record,
+            // another server, which this one speaks to; resources; an operator or a limit of time; the system; the server itself
+            Some(code)
+                if ["08", "53", "57", "58", "XX"].contains(&code.get(..2).unwrap_or_default()) =>
+            {
                 Cause::InTrouble
             }
             _ => Cause::Other,
@@ -438,7 +443,7 @@ impl Classify for Postgres {
                 error.r#where().is_some()
                     && !error.file().is_some_and(|file| SERVERS_OWN.contains(&file))
             });
-        if is_anybodys {
+        if is_anybodys || is_of_value(error) {
             return false;
         }
         let Some(code) = error.code() else {
@@ -448,7 +453,7 @@ impl Classify for Postgres {
         if code == "55P04" {
             return false;
         }
-        matches!(&*code, "22001" | "22021")
+        matches!(&*code, "22001" | "22021" | "2200H")
             || [
                 "08", "0A", "23", "25", "28", "3D", "3F", "40", "42", "44", "53", "54", "55", "57",
                 "58",
@@ -527,6 +532,44 @@ impl<T> Type<Postgres> for Array<'_, T> {
 impl<T: Column<Postgres>> Encode<'_, Postgres> for Array<'_, T> {
     fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
         self.0.as_slice().encode_by_ref(buffer)
+    }
+}
+
+/// Whether the session ends with it. What the server meets on its own way to another one (`dblink`, `postgres_fdw`) has the same
+/// codes, and comes from a function of it; a pooler names none.
+fn is_end(error: &dyn DatabaseError) -> bool {
+    Postgres::ends_session(error) || routine(error).is_none()
+}
+
+/// Whether it is said of a value, and perhaps quotes it, under a code of the parser's: the value is a text to be parsed (`tsquery`,
+/// `jsonpath`, `ltree`), or the name of something (`regclass`, `regconfig`). What the parser says of a statement has a position
+/// in it.
+fn is_of_value(error: &dyn DatabaseError) -> bool {
+    let Some(error) = error.try_downcast_ref::<PgDatabaseError>() else {
+        return false;
+    };
+    let is_in_statement = match error.position() {
+        None => false,
+        // The name of a type is parsed as a statement is, and has a context.
+        Some(PgErrorPosition::Original(_)) => error.r#where().is_none(),
+        Some(PgErrorPosition::Internal { .. }) => true,
+    };
+    // The variable of a trigger has no such field: that is the trigger's own fault.
+    if is_in_statement || error.file() == Some("pl_exec.c") {
+        return false;
+    }
+    match error.code() {
+        // syntax; names that are none, too long, or of nothing: a column, a function, a table, a schema, anything else; names of
+        // several things
+        "42601" | "42602" | "42622" | "42703" | "42883" | "42P01" | "3F000" | "42704" | "42725" => {
+            true
+        }
+        // a name with a database in it
+        "0A000" => matches!(
+            error.routine(),
+            Some("RangeVarGetRelidExtended" | "DeconstructQualifiedName")
+        ),
+        _ => false,
     }
 }
 

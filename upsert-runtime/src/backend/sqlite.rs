@@ -49,7 +49,6 @@ impl Dialect for Sqlite {
         // A stale snapshot is an error of the first write.
         snapshot: None,
         counts_updates: true,
-        types_values: true,
         survives_drop: true,
         limits_begin: true,
         arrays: false,
@@ -81,7 +80,7 @@ impl Dialect for Sqlite {
         }
     }
 
-    // A collation of the program's own. The indexes tell it; the tables do not.
+    // A collation of the program's own. The indexes tell it; the tables do not. Names are compared without case.
     fn incomparable(from: &str, columns: &[&str]) -> Option<String> {
         let literal = |text: &str| format!("'{}'", text.replace('\'', "''"));
         let (schema, table) = path(from);
@@ -95,8 +94,8 @@ impl Dialect for Sqlite {
         Some(format!(
             "EXISTS (SELECT 1 FROM pragma_index_list({table}{within}) upsert_list \
              JOIN pragma_index_xinfo(upsert_list.name{within}) upsert_info \
-             WHERE upsert_info.\"key\" = 1 AND upsert_info.name IN ({columns}) COLLATE NOCASE \
-             AND upsert_info.coll NOT IN ('BINARY', 'NOCASE', 'RTRIM') COLLATE NOCASE)"
+             WHERE upsert_info.\"key\" = 1 AND upsert_info.name COLLATE NOCASE IN ({columns}) \
+             AND upsert_info.coll COLLATE NOCASE NOT IN ('BINARY', 'NOCASE', 'RTRIM'))"
         ))
     }
 
@@ -264,13 +263,27 @@ impl Classify for Sqlite {
             _ => true,
         }
     }
+
+    // What a query of FTS5 names for a column, and so on.
+    fn may_be_of_value(error: &dyn DatabaseError) -> bool {
+        let beginnings = ["no such column: ", "unknown "];
+        error.code().as_deref() == Some("1")
+            && beginnings
+                .iter()
+                .any(|beginning| error.message().starts_with(beginning))
+    }
 }
 
 /// Whether an error with SQLite's general code is one of a statement: what it names is not there, or it cannot be run here. The
 /// code says nothing else, and a function's errors have it too.
 fn is_of_statement(message: &str) -> bool {
     const BEGINNINGS: &[&str] = &[
-        "no such ",
+        "no such table: ",
+        "no such column: ",
+        "no such function: ",
+        "no such collation sequence: ",
+        "no such module: ",
+        "no such savepoint: ",
         "table ",
         "near \"",
         "incomplete input",

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use sqlx::error::UnexpectedNullError;
+use sqlx::error::{DatabaseError, UnexpectedNullError};
 
 use crate::backend::codec::Mismatch;
 use crate::backend::{Classify as _, Dialect as _, Supported};
@@ -16,7 +16,9 @@ pub(super) fn detail<DB: Supported>(operation: Operation, error: &sqlx::Error) -
             let code = DB::Driver::code(&**error);
             if let Some(words) = DB::Driver::own_words(&**error) {
                 format!("{words} ({code})")
-            } else if DB::Driver::is_safe_to_show(&**error) {
+            } else if DB::Driver::is_safe_to_show(&**error)
+                && !is_of_value::<DB>(operation, &**error)
+            {
                 format!("{} ({code})", error.message())
             } else {
                 format!("{} refused it ({code})", DB::Driver::CAPABILITIES.title)
@@ -51,6 +53,15 @@ pub(super) fn detail<DB: Supported>(operation: Operation, error: &sqlx::Error) -
         | sqlx::Error::Protocol(_) => error.to_string(),
         _ => "the driver failed".to_owned(),
     }
+}
+
+/// Whether a statement that writes met it in a value, though it looks like an error of the statement.
+pub(super) fn is_of_value<DB: Supported>(operation: Operation, error: &dyn DatabaseError) -> bool {
+    let writes = matches!(
+        operation,
+        Operation::Create | Operation::Update | Operation::Delete | Operation::Park
+    );
+    writes && DB::Driver::may_be_of_value(error)
 }
 
 /// What stopped a connection from being made. No record has been sent, so no text can quote a value.

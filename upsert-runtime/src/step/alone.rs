@@ -159,7 +159,7 @@ impl<DB: Supported> Statement<DB> {
     }
 
     /// `UPDATE … SET "name" = $1, … WHERE "id" = $2 AND (NULLIF("taxonomy".xmin::TEXT::INT8, 0) = $3 OR ("remote_id" = $4 AND
-    /// "name"::TEXT COLLATE "C" IS DISTINCT FROM $5::TEXT COLLATE "C" AND "slug"… IS NOT DISTINCT FROM $6…)) AND … RETURNING …`
+    /// "name"::TEXT COLLATE "C" IS DISTINCT FROM $5::TEXT COLLATE "C" AND "slug"… IS NOT DISTINCT FROM $6…)) AND …`
     ///
     /// The version that was read; else one that has the record's key, to which all columns that are written are new, and in which
     /// all others that the caller set are still as they were read. Where the statement waited for a lock the server asks this of
@@ -196,11 +196,11 @@ impl<DB: Supported> Statement<DB> {
             this.push(text);
         }
         this.push(&format!(")) AND {}", alone.is_unmarked));
-        this.give_if(mapping, Vec::new());
+        this.all_or_nothing(alone, mapping, Vec::new());
         Ok(this)
     }
 
-    /// `INSERT … SELECT $1, … WHERE … ON CONFLICT DO NOTHING RETURNING …`
+    /// `INSERT … SELECT $1, … WHERE … ON CONFLICT DO NOTHING`
     fn insert_alone(alone: &Alone, mapping: Mapping<DB>, new: &New) -> sqlx::Result<Self> {
         let mut this = Self::new(format!("{} SELECT ", mapping.sql().insert));
         this.created(mapping, new)?;
@@ -210,25 +210,32 @@ impl<DB: Supported> Statement<DB> {
         for (_, lookup) in mapping.usable_lookups(new) {
             keys.push(this.has_key(mapping, new, lookup)?);
         }
-        this.give_if(mapping, keys);
+        this.all_or_nothing(alone, mapping, keys);
         Ok(this)
     }
 
-    /// ` RETURNING "id", …, 1 / CASE WHEN "id" IS NOT NULL AND … THEN 1 ELSE 0 END`
+    /// `WITH upsert_written AS (… RETURNING "id", …) SELECT "id", …, 1 / CASE WHEN "id" IS NOT NULL AND … THEN 1 ELSE 0 END
+    /// FROM (SELECT) upsert_one LEFT JOIN upsert_written ON TRUE WHERE "id" IS NOT NULL OR …`
     ///
-    /// What the chain would take back is refused: a row that could not be read, or whose keys are not those given.
-    fn give_if(&mut self, mapping: Mapping<DB>, mut conditions: Vec<String>) {
-        let Sql {
-            names, returning, ..
-        } = mapping.sql();
-        for (column, name) in names.iter().enumerate() {
+    /// What the chain would take back is an error: no row, of which triggers may have written something all the same, a row that
+    /// could not be read, or one whose keys are not those given. In a transaction that was marked there is no row and no error,
+    /// which would end it.
+    fn all_or_nothing(&mut self, alone: &Alone, mapping: Mapping<DB>, mut conditions: Vec<String>) {
+        let sql = mapping.sql();
+        for (column, name) in sql.names.iter().enumerate() {
             if !mapping.is_optional(column) {
                 conditions.push(format!("{name} IS NOT NULL"));
             }
         }
-        let (returning, conditions) = (returning.unwrap_or_default(), conditions.join(" AND "));
-        self.push(&format!(
-            "{returning}, 1 / CASE WHEN {conditions} THEN 1 ELSE 0 END"
+        let (written, one) = (sql.own("written"), sql.own("one"));
+        let (select, returning) = (sql.select, sql.returning.unwrap_or_default());
+        let (id, conditions) = (sql.names[mapping.model.id], conditions.join(" AND "));
+        let text = self.text.to_mut();
+        text.insert_str(0, &format!("WITH {written} AS ("));
+        text.push_str(&format!(
+            "{returning}) {select}, 1 / CASE WHEN {conditions} THEN 1 ELSE 0 END \
+             FROM (SELECT) {one} LEFT JOIN {written} ON TRUE WHERE {id} IS NOT NULL OR {}",
+            alone.is_unmarked
         ));
     }
 

@@ -14,7 +14,7 @@ use crate::value::{Changes, KeyParts, New, Row};
 
 /// A statement: its text, and the values that are bound so far.
 pub(crate) struct Statement<DB: Supported> {
-    text: Cow<'static, str>,
+    pub(super) text: Cow<'static, str>,
     pub(crate) arguments: DB::Arguments,
     /// Whether the connection keeps it prepared.
     keep_prepared: bool,
@@ -305,7 +305,7 @@ impl<DB: Supported> Statement<DB> {
     }
 
     /// `UPDATE … SET "name" = $1, "updated_at" = clock_timestamp() WHERE "id" = $2 RETURNING …`, or
-    /// `UPDATE … WHERE "id" = ?; SELECT …`
+    /// `UPDATE … WHERE "id" = ? RETURNING …; SELECT …`
     ///
     /// The columns come in the model's order, so that the same change is the same text.
     pub(crate) fn update(
@@ -316,12 +316,11 @@ impl<DB: Supported> Statement<DB> {
     ) -> sqlx::Result<Self> {
         let sql = mapping.sql();
         let mut this = Self::set(mapping, row, changes, columns)?;
+        this.push(sql.returning.unwrap_or_default());
         if DB::Driver::CAPABILITIES.reads_behind.is_some() {
             this.push("; ");
             this.push(sql.by_id);
             mapping.bind_id(row, &mut this.arguments)?;
-        } else {
-            this.push(sql.returning.unwrap_or_default());
         }
         Ok(this)
     }

@@ -64,8 +64,25 @@ impl Savepoint {
         }
         // A part is of a transaction of ours, which is told by what ended it, or of a call, which comes here once more. An error of
         // the surroundings, as a full disk on SQLite, stops either; after one of a record the import would go on.
-        if self.is_part && (ended_all || !error.is_about_record()) {
-            return error;
+        if self.is_part {
+            match error {
+                // A trigger has ended the transaction (`RAISE(ROLLBACK)`), as it would the next one.
+                Error::Database {
+                    at,
+                    detail,
+                    about_record: true,
+                    source,
+                } => {
+                    return Error::Database {
+                        at,
+                        detail: detail + ", and has ended the whole transaction",
+                        about_record: false,
+                        source,
+                    };
+                }
+                error if ended_all || !error.is_about_record() => return error,
+                _ => {}
+            }
         }
         Error::TransactionLost {
             at: error.step().unwrap_or(at),

@@ -14,6 +14,7 @@ tests![
     a_row_that_could_never_be_read,
     a_value_that_no_record_gave on ["postgres"],
     types_that_show_in_rows_alone on ["mysql"],
+    a_column_that_cannot_be_null on ["mysql"],
     a_number_in_a_column_of_texts on ["sqlite"],
 ];
 
@@ -353,5 +354,34 @@ async fn a_number_in_a_column_of_texts(db: Db) {
         let expected = format!("column `level`: SQL type `{called}` cannot be read as `f64`");
         assert!(error.to_string().contains(&expected), "{error}");
         assert_eq!(db.number("SELECT count(*) FROM gauge").await, 0);
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, LockedUpsert)]
+#[lookup(slug)]
+struct Sighting {
+    id: i64,
+    slug: String,
+    #[sqlx(rename = "seen at")]
+    seen_at: DateTime<Utc>,
+}
+
+/// A time that the server's timestamps do not have becomes NULL. The error names the column, and not what a statement calls its value.
+async fn a_column_that_cannot_be_null(db: Db) {
+    db.run("CREATE TABLE sighting (id {id}, slug {text} NOT NULL UNIQUE, `seen at` datetime(6) NOT NULL)")
+        .await;
+    let seconds = [1_000_000_000, -300_000_000];
+    for (seconds, failed) in seconds.into_iter().zip(0..) {
+        let new = NewSighting {
+            slug: "a".to_owned(),
+            seen_at: DateTime::from_timestamp_secs(seconds).expect("a time"),
+        };
+        let report = Sighting::import([new]).run(&db.pool).await;
+        let report = report.expect("an import");
+        assert_eq!(report.failed.len(), failed, "{report}");
+        for failure in report.failed {
+            let text = failure.to_string();
+            assert!(text.contains("Column 'seen at' cannot be null"), "{text}");
+        }
     }
 }

@@ -15,6 +15,7 @@ use crate::{Db, Sqlx};
 
 tests![
     numbers on ["postgres", "mysql"],
+    numbers_with_zeros_in_front on ["mysql"],
     two_zeros,
     two_zeros_of_single_precision on ["postgres", "mysql"],
     numbers_of_a_domain on ["postgres"],
@@ -167,6 +168,15 @@ async fn numbers(db: Db) {
     match Sqlx::TARGET {
         "postgres" => check_numbers(&db, &postgres(&db).await).await,
         _ => check_numbers(&db, &mysql(&db).await).await,
+    }
+}
+
+async fn numbers_with_zeros_in_front(db: Db) {
+    with_column(&db, "decimal(10, 2) zerofill").await;
+    let pool = mysql(&db).await;
+    for [one, other, stranger] in [["1.5", "1.50", "15"], ["0", "0.00", "0.5"]] {
+        let same = [decimal(one), decimal(other)];
+        are_one::<Number, _, _>(&db, &pool, same, decimal(stranger)).await;
     }
 }
 

@@ -22,6 +22,7 @@ tests![
     a_table_that_is_missing,
     a_row_that_stays_locked,
     errors_show_no_value,
+    a_record_that_ends_the_transaction on ["sqlite"],
 ];
 
 /// The table, whose names may not be `bad`.
@@ -297,4 +298,27 @@ async fn errors_show_no_value(db: Db) {
     for text in [format!("{report}"), format!("{:?}", report.failed), log] {
         assert!(!text.contains("SECRET"), "{text}");
     }
+}
+
+/// It would do so again, and what came before it is gone.
+async fn a_record_that_ends_the_transaction(db: Db) {
+    with_rows(&db, []).await;
+    db.run(
+        "CREATE TRIGGER judge BEFORE INSERT ON taxonomy WHEN new.name = 'bad' \
+         BEGIN SELECT RAISE(ROLLBACK, 'SECRET'); END",
+    )
+    .await;
+    let records = || [numbered(0), numbered(1).named("bad"), numbered(2)];
+    let error = Taxonomy::import(records()).atomic(true).run(&db.pool).await;
+    let error = error.unwrap_err();
+    let text = error.to_string();
+    assert!(!error.is_retryable(), "{text}");
+    assert!(
+        text.contains("create: SQLite refused it (1811), and has ended the whole transaction"),
+        "{text}"
+    );
+    assert_eq!(db.number("SELECT count(*) FROM taxonomy").await, 0);
+    let report = Taxonomy::import(records()).run(&db.pool).await;
+    let report = report.expect("an import");
+    assert_eq!((report.created, indexes(&report)), (2, vec![1]));
 }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::backend::dialect::RowList;
 use crate::backend::{Dialect as _, Supported};
+use crate::error::Error;
 use crate::mapping::Mapping;
 use crate::schema::Sql;
 use crate::step::Statement;
@@ -185,6 +186,33 @@ impl<DB: Supported> Statement<DB> {
             ") SELECT {place} FROM {new} WHERE NOT EXISTS (SELECT 1{from} WHERE {name} = {new}.{value})"
         ));
         this
+    }
+}
+
+impl<DB: Supported> Mapping<DB> {
+    /// The error with the columns' names, where the database calls a column as this crate's statement does its new value.
+    pub(super) fn in_own_names(self, error: Error) -> Error {
+        let sql = self.sql();
+        match error {
+            Error::Database {
+                at,
+                mut detail,
+                about_record,
+                source,
+            } => {
+                for (column, name) in sql.names.iter().enumerate() {
+                    let ours = format!("'{}'", own_column(sql, column));
+                    detail = detail.replace(&ours, &format!("'{}'", name.trim_matches('`')));
+                }
+                Error::Database {
+                    at,
+                    detail,
+                    about_record,
+                    source,
+                }
+            }
+            error => error,
+        }
     }
 }
 

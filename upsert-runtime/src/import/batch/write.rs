@@ -263,7 +263,7 @@ impl<DB: Supported> Session<'_, DB> {
             Operation::Update | Operation::Park => self.write_updates(statement, rows).await,
             _ => self.write(statement, rows).await,
         }
-        .map_err(failed)
+        .map_err(|source| self.mapping.in_own_names(failed(source)))
     }
 }
 
