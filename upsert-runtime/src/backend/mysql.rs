@@ -335,14 +335,14 @@ impl Classify for MySql {
             1369 => Cause::NotPermitted,
             // A number of AUTO_INCREMENT is used up.
             167 | 1467 => Cause::Other,
-            // NULL, no default, too long, out of range, not of the type, as a column or a function says it; a text that the column's character set does not have, as
-            // a write, an operation or a function says it; a key that is too long; CHECK; foreign keys; what a trigger
-            // signalled; no partition for the row
+            // NULL, no default, too long, out of range, not of the type, as a column or a function says it; a text that the
+            // column's character set does not have, as a write, an operation or a function says it; a regular expression; a
+            // key that is too long; CHECK; foreign keys; what a trigger signalled; no partition for the row
             1048 | 1364 | 1406 | 1264 | 1265 | 1292 | 1366 | 1367 | 1411 | 1690 | 1267 | 1270
-            | 1271 | 1300 | 1977 | 3854 | 1071 | 3819 | 4025 | 1216 | 1217 | 1451 | 1452 | 1644
-            | 1526 => Cause::Record,
-            // a JSON text or path, or a regular expression, that an expression of the table met
-            4035..=4045 | 1139 => Cause::Record,
+            | 1271 | 1300 | 1977 | 3854 | 1139 | 1071 | 3819 | 4025 | 1216 | 1217 | 1451 | 1452
+            | 1644 | 1526 => Cause::Record,
+            // a JSON text or path that an expression of the table met
+            json if (4035..=4045).contains(&json) => Cause::Record,
             // any other value or constraint; what a trigger signalled under a number of its own
             _ if ["02", "22", "23", "45"].contains(&class(error).as_str()) => Cause::Record,
             _ => Cause::Other,

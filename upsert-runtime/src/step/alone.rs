@@ -230,13 +230,12 @@ impl<DB: Supported> Statement<DB> {
         let (written, one) = (sql.own("written"), sql.own("one"));
         let (select, returning) = (sql.select, sql.returning.unwrap_or_default());
         let (id, conditions) = (sql.names[mapping.model.id], conditions.join(" AND "));
-        let text = self.text.to_mut();
-        text.insert_str(0, &format!("WITH {written} AS ("));
-        text.push_str(&format!(
-            "{returning}) {select}, 1 / CASE WHEN {conditions} THEN 1 ELSE 0 END \
+        self.text = format!(
+            "WITH {written} AS ({}{returning}) {select}, 1 / CASE WHEN {conditions} THEN 1 ELSE 0 END \
              FROM (SELECT) {one} LEFT JOIN {written} ON TRUE WHERE {id} IS NOT NULL OR {}",
-            alone.is_unmarked
-        ));
+            self.text, alone.is_unmarked
+        )
+        .into();
     }
 
     /// `"site_id" = $1 AND "slug" = $2`, bound.
