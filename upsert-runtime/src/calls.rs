@@ -15,7 +15,7 @@ use crate::mapping::{Mapping, Target};
 use crate::outcome::Upserted;
 use crate::record::{self, MakeChanges, Record, RowSlot};
 use crate::schema::{KeyPath, RowKey};
-use crate::transaction::{Retry, Transaction, TransactionRef};
+use crate::transaction::{Connections, Retry, Transaction, TransactionRef};
 use crate::value::{Changes, KeyParts, New, Row};
 
 /// A database that this crate supports: `sqlx::Postgres`, `sqlx::MySql` (MariaDB too) or `sqlx::Sqlite`.
@@ -51,7 +51,7 @@ pub trait Calls<DB: Supported> {
 
     /// Upserts in a transaction of its own.
     fn upsert<'a>(
-        pool: &'a Pool<DB>,
+        connections: Connections<'a, DB>,
         retry: Retry,
         target: Target<DB>,
         record: Record<'a>,
@@ -66,7 +66,7 @@ pub trait Calls<DB: Supported> {
 
     /// Reads a row, makes changes of it and writes them.
     fn modify<'a>(
-        pool: &'a Pool<DB>,
+        connections: Connections<'a, DB>,
         retry: Retry,
         target: Target<DB>,
         key: Option<RowKey>,
@@ -127,7 +127,7 @@ pub trait Calls<DB: Supported> {
 
     /// Imports in transactions of its own.
     fn import<'a, 'f: 'a>(
-        pool: &'a Pool<DB>,
+        connections: Connections<'a, DB>,
         mapping: Mapping<DB>,
         source: Source<'f>,
         options: Options<'f>,
@@ -151,7 +151,7 @@ macro_rules! calls {
 
         impl Calls<Self> for $database {
             fn begin(pool: &Pool<Self>, wait: Option<Wait>) -> Answer<'_, Transaction<Self>> {
-                Box::pin(Transaction::begin(pool, None, wait))
+                Box::pin(Transaction::begin(pool, wait))
             }
 
             fn commit(tx: Transaction<Self>) -> Answer<'static, ()> {
@@ -163,12 +163,12 @@ macro_rules! calls {
             }
 
             fn upsert<'a>(
-                pool: &'a Pool<Self>,
+                connections: Connections<'a, Self>,
                 retry: Retry,
                 target: Target<Self>,
                 record: Record<'a>,
             ) -> Answer<'a, Upserted<Row>> {
-                Box::pin(record::upsert(pool, retry, target, record))
+                Box::pin(record::upsert(connections, retry, target, record))
             }
 
             fn upsert_in<'a>(
@@ -180,13 +180,13 @@ macro_rules! calls {
             }
 
             fn modify<'a>(
-                pool: &'a Pool<Self>,
+                connections: Connections<'a, Self>,
                 retry: Retry,
                 target: Target<Self>,
                 key: Option<RowKey>,
                 changes: Box<MakeChanges<'a>>,
             ) -> Answer<'a, Option<Upserted<Row>>> {
-                Box::pin(record::modify(pool, retry, target, key, changes))
+                Box::pin(record::modify(connections, retry, target, key, changes))
             }
 
             fn lock_one(
@@ -249,12 +249,12 @@ macro_rules! calls {
             }
 
             fn import<'a, 'f: 'a>(
-                pool: &'a Pool<Self>,
+                connections: Connections<'a, Self>,
                 mapping: Mapping<Self>,
                 source: Source<'f>,
                 options: Options<'f>,
             ) -> Answer<'a, Report<Row>> {
-                Box::pin(import::run(pool, mapping, source, options))
+                Box::pin(import::run(connections, mapping, source, options))
             }
 
             fn import_in<'a, 'f: 'a>(

@@ -15,7 +15,7 @@ pub use std::vec::Vec;
 
 pub use sqlx::{Database, Error as SqlxError, Pool};
 
-pub use crate::api::{Lock, LockedRow, LockedRows, LockedUpsert, Modify, Stored};
+pub use crate::api::{Lock, LockedRow, LockedRows, LockedUpsert, Modify, OnConnection, Stored};
 pub use crate::backend::codec::{Column, Of};
 pub use crate::calls::Backend;
 pub use crate::change::{Change, trim_change};

@@ -1,6 +1,8 @@
 //! Work in a transaction: one of ours, done again where that is safe, or the caller's.
 
+mod begun;
 mod borrowed;
+mod connections;
 mod guard;
 mod limit;
 mod owned;
@@ -9,8 +11,9 @@ mod retry;
 mod support;
 mod unit_of_work;
 
+pub use self::begun::Transaction;
 pub(crate) use self::borrowed::{part, run_in, sees_a_snapshot};
-pub use self::guard::Transaction;
+pub(crate) use self::connections::{Connections, is_in_a_transaction};
 pub(crate) use self::owned::run;
 pub use self::reference::TransactionRef;
 pub use self::retry::Retry;

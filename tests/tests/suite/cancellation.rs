@@ -52,7 +52,13 @@ pub(super) fn polled<F: Future>(
 
 /// The only connection of a pool is good for whoever comes next: no lock is held, no transaction is open, the setting is the
 /// session's, and an autocommit write lasts.
-async fn check(db: &Db, pool: &Pool<Sqlx>, polls: usize, writes: &mut i64, before: &str) {
+pub(super) async fn check(
+    db: &Db,
+    pool: &Pool<Sqlx>,
+    polls: usize,
+    writes: &mut i64,
+    before: &str,
+) {
     // A connection that was closed has the server's own setting, and so has its successor.
     let closed = match Sqlx::TARGET {
         "postgres" => "0",

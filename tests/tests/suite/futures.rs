@@ -46,6 +46,11 @@ where
     let changes = |_: &Taxonomy| TaxonomyChanges::new();
     send(Taxonomy::modify().by_slug(pool, "rock", changes)).await?;
     let changes = |_: &Taxonomy| Ok::<_, Error>(TaxonomyChanges::new());
+    let mut held = send(pool.acquire().await.expect("a connection"));
+    send(Taxonomy::upsert(record("r1", "rock")).run_on(&mut held)).await?;
+    send(Taxonomy::import([record("r1", "rock")]).run_on(&mut held)).await?;
+    send(Taxonomy::modify().try_by_slug(&mut held, "rock", changes)).await?;
+    drop(held);
     send(Taxonomy::modify().try_by_slug(pool, "rock", changes)).await?;
     Ok(())
 }

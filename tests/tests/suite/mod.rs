@@ -35,6 +35,7 @@ mod fleeting;
 mod full_disk;
 mod futures;
 mod guards;
+mod held;
 mod import;
 mod keys;
 mod lent;
@@ -67,6 +68,7 @@ pub(crate) fn tests() -> Suite<Sqlx> {
     full_disk::add(&mut suite);
     futures::add(&mut suite);
     guards::add(&mut suite);
+    held::add(&mut suite);
     import::add(&mut suite);
     keys::add(&mut suite);
     lent::add(&mut suite);

@@ -27,8 +27,8 @@ pub(super) fn modify(model: &Model) -> TokenStream {
 
 /// ```text
 /// impl TaxonomyModify {
-///     pub fn by_slug<__DB: Backend>(
-///         self, pool: &Pool<__DB>, slug: impl Into<String>, changes: impl FnMut(&Taxonomy) -> TaxonomyChanges + Send,
+///     pub fn by_slug<__C: OnConnection>(
+///         self, on: __C, slug: impl Into<String>, changes: impl FnMut(&Taxonomy) -> TaxonomyChanges + Send,
 ///     ) -> impl Future<Output = Result<Option<Upserted<Taxonomy>>, Error>> + Send { … }
 /// }
 /// ```
@@ -57,30 +57,32 @@ pub(super) fn methods(model: &Model) -> TokenStream {
 fn by(model: &Model, path: &KeyPath<'_>) -> TokenStream {
     let (vis, ident, new_changes) = (&model.vis, &model.ident, changes_ident(model));
     let (method, tokens, key) = (path.method(""), path.tokens(), path.key());
-    let (pool, changes) = (hygienic("pool"), hygienic("changes"));
+    let (on, changes) = (hygienic("on"), hygienic("changes"));
     let arguments = path.arguments();
     let parameters = arguments.iter().map(|(name, ty)| quote! { #name: #ty });
     let doc = format!(
-        "Finds the row whose {}, locks it, writes what `changes` makes of it and commits; `None` if there is no such row.\n\n\
+        "Finds the row whose {}, locks it, writes what `changes` makes of it and commits; `None` if there is no such row. It \
+         is done on `&pool` or on `&mut connection`, a connection of a pool that you hold.\n\n\
          `changes` may run more than once. Only columns that differ are written; if none does, nothing is. The row is found on \
          PostgreSQL by:\n\n```sql\n{}\n```\n\n# Errors\n\n\
          `Locked` under `Wait::NoWait` and `LockTimeout` under another limit; `Ambiguous`; `Conflict` if another row holds a \
-         unique key that is written; `Exhausted` after the last retry; `CommitUnknown`; `Database` for anything else.",
+         unique key that is written; `Exhausted` after the last retry; `CommitUnknown`; `Database` for anything else. On a connection that is held also \
+         `TransactionLost`, as there is no other one, and `Unsupported` within a transaction.",
         path.said(),
         path.select(model)
     );
     quote! {
         #[doc = #doc]
-        #vis fn #method<__DB: _rt::Backend>(
+        #vis fn #method<__C: _rt::OnConnection>(
             self,
-            #pool: &_rt::Pool<__DB>,
+            #on: __C,
             #(#parameters,)*
             #changes: impl _rt::FnMut(&#ident) -> #new_changes + _rt::Send,
         ) -> impl _rt::Future<Output = _rt::Result<_rt::Option<_rt::Upserted<#ident>>, _rt::Error>> + _rt::Send
         where
-            #ident: _rt::Stored<__DB>,
+            #ident: _rt::Stored<__C::Database>,
         {
-            self.0.by(#pool, #tokens, #key, #changes)
+            self.0.by(#on, #tokens, #key, #changes)
         }
     }
 }
@@ -88,7 +90,7 @@ fn by(model: &Model, path: &KeyPath<'_>) -> TokenStream {
 fn try_by(model: &Model, path: &KeyPath<'_>) -> TokenStream {
     let (vis, ident, new_changes) = (&model.vis, &model.ident, changes_ident(model));
     let (method, tokens, key) = (path.method("try_"), path.tokens(), path.key());
-    let (pool, changes) = (hygienic("pool"), hygienic("changes"));
+    let (on, changes) = (hygienic("on"), hygienic("changes"));
     let arguments = path.arguments();
     let parameters = arguments.iter().map(|(name, ty)| quote! { #name: #ty });
     let doc = format!(
@@ -98,16 +100,16 @@ fn try_by(model: &Model, path: &KeyPath<'_>) -> TokenStream {
     );
     quote! {
         #[doc = #doc]
-        #vis fn #method<__DB: _rt::Backend, __E: _rt::From<_rt::Error> + _rt::Send>(
+        #vis fn #method<__C: _rt::OnConnection, __E: _rt::From<_rt::Error> + _rt::Send>(
             self,
-            #pool: &_rt::Pool<__DB>,
+            #on: __C,
             #(#parameters,)*
             #changes: impl _rt::FnMut(&#ident) -> _rt::Result<#new_changes, __E> + _rt::Send,
         ) -> impl _rt::Future<Output = _rt::Result<_rt::Option<_rt::Upserted<#ident>>, __E>> + _rt::Send
         where
-            #ident: _rt::Stored<__DB>,
+            #ident: _rt::Stored<__C::Database>,
         {
-            self.0.try_by(#pool, #tokens, #key, #changes)
+            self.0.try_by(#on, #tokens, #key, #changes)
         }
     }
 }

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 use sqlx::Pool;
+use sqlx::pool::PoolConnection;
 
 use crate::calls::{Backend, Calls as _};
 use crate::contract::{Contract, close};
@@ -15,13 +16,14 @@ use crate::import::{Missing, OnFailure, OnTakeover, Options, Source, SourceError
 use crate::in_transaction::InTransaction;
 use crate::locking::Wait;
 use crate::outcome::Outcome;
-use crate::transaction::Retry;
+use crate::transaction::{Connections, Retry};
 use crate::value::{New, Row};
 
 use super::Stored;
 use super::stored::mapping;
 
-/// An import of many records. Set options, then [`run`](Self::run) or [`run_in`](Self::run_in).
+/// An import of many records. Set options, then [`run`](Self::run), [`run_on`](Self::run_on) or
+/// [`run_in`](Self::run_in).
 ///
 /// It does for a whole version of a source what [`upsert`](crate::LockedUpsert::upsert) does for a record, and better than one record
 /// after another could: who is who is settled over all records before anything is written.
@@ -90,7 +92,7 @@ use super::stored::mapping;
 /// # Ok(())
 /// # }
 /// ```
-#[must_use = "nothing is imported before `run` or `run_in` is awaited"]
+#[must_use = "nothing is imported before `run`, `run_on` or `run_in` is awaited"]
 pub struct Import<'f, M: Contract> {
     source: Source<'f>,
     options: Options<'f>,
@@ -262,7 +264,45 @@ impl<'f, M: Contract> Import<'f, M> {
         } = self;
         async move {
             let mapping = mapping::<DB, M>();
-            let done = DB::Calls::import(pool, mapping, source, options).await;
+            let done = DB::Calls::import(Connections::Pool(pool), mapping, source, options).await;
+            done.map(Report::typed)
+        }
+    }
+
+    /// Imports as [`run`](Self::run) does, in transactions of its own, all of them on a connection that the caller holds: so no other
+    /// task of the program is waited for, or keeps the import waiting, between two chunks. A connection that is lost ends the import.
+    ///
+    /// ```
+    /// # use upsert_runtime::LockedUpsert;
+    /// # #[derive(Debug, Clone, PartialEq, LockedUpsert)]
+    /// # #[lookup(slug)]
+    /// # struct Taxonomy { id: i64, slug: String, uses: i64 }
+    /// # async fn example(pool: sqlx::SqlitePool, records: Vec<NewTaxonomy>) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut connection = pool.acquire().await?;
+    /// println!("{}", Taxonomy::import(records).run_on(&mut connection).await?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Rows are locked as long as a chunk takes, with [`atomic`](Self::atomic) until the end. Dropped in flight, the connection is as
+    /// after [`Upsert::run_on`](crate::Upsert::run_on); chunks that are committed stay.
+    ///
+    /// # Errors
+    ///
+    /// As for [`run`](Self::run), and [`Error::Unsupported`] within a transaction on the connection.
+    pub fn run_on<DB: Backend>(
+        self,
+        connection: &mut PoolConnection<DB>,
+    ) -> impl Future<Output = Result<Report<M>, Error>> + Send
+    where
+        M: Stored<DB>,
+    {
+        let Self {
+            source, options, ..
+        } = self;
+        async move {
+            let (connection, mapping) = (Connections::held(connection), mapping::<DB, M>());
+            let done = DB::Calls::import(connection, mapping, source, options).await;
             done.map(Report::typed)
         }
     }

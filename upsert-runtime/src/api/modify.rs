@@ -3,8 +3,6 @@
 use std::fmt::{self, Debug, Formatter};
 use std::marker::PhantomData;
 
-use sqlx::Pool;
-
 use crate::calls::{Answer, Backend, Calls as _};
 use crate::contract::{Contract, usable_key};
 use crate::error::Error;
@@ -15,8 +13,8 @@ use crate::schema::{KeyPath, RowKey};
 use crate::transaction::Retry;
 use crate::value::{Changes, KeyParts, Row};
 
-use super::Stored;
 use super::stored::target;
+use super::{OnConnection, Stored};
 
 /// The options behind a model's `TaxonomyModify`, and its calls.
 pub struct Modify<M> {
@@ -53,33 +51,33 @@ impl<M: Contract> Modify<M> {
     }
 
     /// Modifies the row that has this key.
-    pub fn by<DB: Backend>(
+    pub fn by<C: OnConnection>(
         self,
-        pool: &Pool<DB>,
+        on: C,
         path: KeyPath,
         key: KeyParts,
         mut changes: impl FnMut(&M) -> M::Changes + Send,
     ) -> impl Future<Output = Result<Option<Upserted<M>>, Error>> + Send
     where
-        M: Stored<DB>,
+        M: Stored<C::Database>,
     {
         async move {
             let changes = Box::new(|row: &Row| Some(Changes::of(changes(row.open()))));
-            let done = self.call(pool, path, key, changes).await;
+            let done = self.call(on, path, key, changes).await;
             done.map(typed)
         }
     }
 
     /// The same with changes that may refuse.
-    pub fn try_by<DB: Backend, E: From<Error> + Send>(
+    pub fn try_by<C: OnConnection, E: From<Error> + Send>(
         self,
-        pool: &Pool<DB>,
+        on: C,
         path: KeyPath,
         key: KeyParts,
         mut changes: impl FnMut(&M) -> Result<M::Changes, E> + Send,
     ) -> impl Future<Output = Result<Option<Upserted<M>>, E>> + Send
     where
-        M: Stored<DB>,
+        M: Stored<C::Database>,
     {
         async move {
             let mut refused = None;
@@ -90,24 +88,25 @@ impl<M: Contract> Modify<M> {
                     None
                 }
             });
-            let done = self.call(pool, path, key, changes).await?;
+            let done = self.call(on, path, key, changes).await?;
             refused.map_or_else(|| Ok(typed(done)), Err)
         }
     }
 
-    fn call<'a, DB: Backend>(
+    fn call<'a, C: OnConnection + 'a>(
         self,
-        pool: &'a Pool<DB>,
+        on: C,
         path: KeyPath,
         key: KeyParts,
         changes: Box<MakeChanges<'a>>,
     ) -> Answer<'a, Option<Upserted<Row>>>
     where
-        M: Stored<DB>,
+        M: Stored<C::Database>,
     {
-        let target = target::<DB, M>(self.locking);
+        let target = target::<C::Database, M>(self.locking);
         let key = usable_key::<M>(path, key).map(|parts| RowKey { path, parts });
-        DB::Calls::modify(pool, self.retry, target, key, changes)
+        let connections = on.connections();
+        <C::Database as Backend>::Calls::modify(connections, self.retry, target, key, changes)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt::{self, Debug, Formatter};
 
 use sqlx::Pool;
+use sqlx::pool::PoolConnection;
 
 use crate::calls::{Backend, Calls as _};
 use crate::contract::{Contract, close};
@@ -11,7 +12,7 @@ use crate::in_transaction::InTransaction;
 use crate::locking::{Locking, Wait};
 use crate::outcome::Upserted;
 use crate::record::{Record, Updating};
-use crate::transaction::Retry;
+use crate::transaction::{Connections, Retry};
 use crate::value::{Changes, Row};
 
 use super::Stored;
@@ -19,7 +20,7 @@ use super::stored::target;
 
 /// One record on its way into the table; made by [`LockedUpsert::upsert`](crate::LockedUpsert::upsert).
 ///
-/// Both ways to run it do the same, but that on PostgreSQL [`run`](Self::run) mostly locks a row only while it writes it
+/// All ways to run it do the same, but that on PostgreSQL [`run`](Self::run) and [`run_on`](Self::run_on) mostly lock a row only while it writes it
 /// ([guide](crate::guide::one_record#what-is-sent-what-is-locked-and-until-when)):
 ///
 /// 1. The look-ups are tried in the order declared, but those with a NULL or blank column in the record. The first that finds
@@ -32,7 +33,7 @@ use super::stored::target;
 ///
 /// Concurrent callers create no duplicates **if each look-up has a unique index**, with NULLs allowed where the field is an
 /// `Option`.
-#[must_use = "nothing happens before `run` or `run_in` is awaited"]
+#[must_use = "nothing happens before `run`, `run_on` or `run_in` is awaited"]
 pub struct Upsert<'f, M: Contract> {
     new: M::New,
     updating: Updating<'f>,
@@ -95,7 +96,7 @@ impl<'f, M: Contract> Upsert<'f, M> {
         self
     }
 
-    /// How often [`run`](Self::run) tries; the default is [`Retry::default`]. It has no meaning for
+    /// How often [`run`](Self::run) and [`run_on`](Self::run_on) try; the default is [`Retry::default`]. It has no meaning for
     /// [`run_in`](Self::run_in).
     pub fn retry(mut self, retry: Retry) -> Self {
         self.retry = retry;
@@ -132,7 +133,56 @@ impl<'f, M: Contract> Upsert<'f, M> {
         let (retry, record) = (self.retry, self.record());
         // The block lets what the closures borrow end at another time than what the pool's reference borrows.
         async move {
-            let done = DB::Calls::upsert(pool, retry, target, record).await;
+            let done = DB::Calls::upsert(Connections::Pool(pool), retry, target, record).await;
+            done.map(Upserted::typed)
+        }
+    }
+
+    /// Runs as [`run`](Self::run) does, in a transaction of its own, on a connection that the caller holds: for one record after
+    /// another, each of which saves the way to the pool and the ping with which that tests a connection
+    /// ([guide](crate::guide::one_record#on-a-connection-that-you-hold)).
+    ///
+    /// ```
+    /// # use upsert_runtime::LockedUpsert;
+    /// # #[derive(Debug, Clone, PartialEq, LockedUpsert)]
+    /// # #[lookup(slug)]
+    /// # struct Taxonomy { id: i64, slug: String, uses: i64 }
+    /// # async fn example(pool: sqlx::SqlitePool, records: Vec<NewTaxonomy>) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut connection = pool.acquire().await?;
+    /// for new in records {
+    ///     Taxonomy::upsert(new).run_on(&mut connection).await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// What is locked, and until when, is the same: nothing is locked any more when it returns. It is tried again on the same
+    /// connection; if that is lost there is no other one, and the error is returned.
+    ///
+    /// Dropped in flight, its rollback goes out before whatever comes next on the connection, or when the connection is dropped; until
+    /// then what it locked stays locked. On a server the pool closes the connection then, instead of lending it out. **On MySQL and
+    /// MariaDB drop the connection at once**: sqlx 0.9 may have lost count of the answers, so that a further statement on it waits
+    /// for ever, or is refused as one in a transaction that may only read. It never takes effect in a transaction that is undone.
+    ///
+    /// Not within a transaction on the connection. One of sqlx's is refused before anything is sent. One that was begun by a text is
+    /// refused before anything is written or locked; on PostgreSQL an unchanged record may be read in it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`run`](Self::run), with [`Error::TransactionLost`] and [`Error::Unreachable`] where that one takes another connection,
+    /// and [`Error::Unsupported`] within a transaction.
+    pub fn run_on<DB: Backend>(
+        self,
+        connection: &mut PoolConnection<DB>,
+    ) -> impl Future<Output = Result<Upserted<M>, Error>> + Send
+    where
+        M: Stored<DB>,
+    {
+        let target = target::<DB, M>(Locking::waiting(self.wait));
+        let (retry, record) = (self.retry, self.record());
+        async move {
+            let connection = Connections::held(connection);
+            let done = DB::Calls::upsert(connection, retry, target, record).await;
             done.map(Upserted::typed)
         }
     }

@@ -28,6 +28,8 @@ pub enum Cause {
     LockTimeout,
     /// The transaction is no more, or refuses every further statement.
     TransactionGone,
+    /// A transaction cannot begin, for one is open.
+    WithinTransaction,
     /// The connection is gone, and its transaction with it.
     ConnectionLost,
     /// The same, and it was gone before the statement that met it: the server had ended the session while it was idle.

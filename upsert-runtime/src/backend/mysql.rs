@@ -44,6 +44,12 @@ impl Dialect for MySql {
         // For the one transaction; the session keeps its own level. REPEATABLE READ, the default, locks the gap around a key
         // that is not there, and inserters of different keys deadlock. The savepoint is what `check` looks for.
         begin: "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; BEGIN; SAVEPOINT upsert_begin",
+        // Within a transaction the first statement of both is refused, where BEGIN would commit it.
+        begin_held: Some([
+            "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; START TRANSACTION READ ONLY",
+            "ROLLBACK; SET TRANSACTION ISOLATION LEVEL READ COMMITTED; BEGIN; SAVEPOINT upsert_begin",
+        ]),
+        within: None,
         // A deadlock rolls the whole transaction back, savepoints included, and later statements autocommit.
         check: Some("RELEASE SAVEPOINT upsert_begin"),
         begin_if_none: None,
@@ -318,6 +324,8 @@ impl Classify for MySql {
             1205 | 3572 => Cause::LockTimeout,
             // the savepoint does not exist: the transaction is not the one in which it was set
             1305 => Cause::TransactionGone,
+            // the isolation level cannot be set while a transaction is open
+            1568 => Cause::WithinTransaction,
             // the server shuts down; the connection was killed
             1053 | 1927 => Cause::ConnectionLost,
             // it was idle for too long (MySQL 8)

@@ -7,15 +7,16 @@ use sqlx::error::{BoxDynError, DatabaseError};
 use sqlx::postgres::types::Oid;
 use sqlx::postgres::{
     PgArgumentBuffer, PgArguments, PgConnection, PgDatabaseError, PgErrorPosition, PgSeverity,
-    PgTypeInfo,
+    PgTransactionManager, PgTypeInfo,
 };
 use sqlx::{
     Arguments, AssertSqlSafe, Database, Encode, Postgres, Row, SqlSafeStr, SqlStr, Type,
     TypeInfo as _,
 };
+use sqlx_core::transaction::TransactionManager as _;
 
 use super::codec::{BindResult, Bytes, Column, codec, typed};
-use super::wire::wire;
+use super::wire::{hand_over, wire};
 use super::{
     Alone, Capabilities, Cause, Classify, Codec, Dialect, Driver, Literal, MadeUp, Supported, Wire,
     made_up, sealed,
@@ -46,6 +47,9 @@ impl Dialect for Postgres {
         may_return: None,
         // Whatever the session's default is: above READ COMMITTED the loser of a create race never sees the winner's row.
         begin: "BEGIN ISOLATION LEVEL READ COMMITTED",
+        begin_held: None,
+        // A transaction's time is that of its first statement.
+        within: Some("SELECT 1 WHERE now() <> statement_timestamp()"),
         // Refused in a transaction in which a statement has failed (25P02), and outside of one (25P01). COMMIT itself answers
         // the first with ROLLBACK and the second with a warning, neither with an error.
         check: Some("SAVEPOINT upsert_commit"),
@@ -352,6 +356,8 @@ impl Classify for Postgres {
             Some("40001") => Cause::Serialization,
             Some("55P03") => Cause::LockTimeout,
             Some("25P01" | "25P02") if !is_raised(error) => Cause::TransactionGone,
+            // another isolation level is asked for in one that has read already
+            Some("25001") if !is_raised(error) => Cause::WithinTransaction,
             // the prepared statement does not exist
             Some("26000") if !is_raised(error) => Cause::StatementLost,
             // Cached plan must not change result type: a column has another type than when the statement was prepared. The code
@@ -513,6 +519,12 @@ impl Wire<Self> for Postgres {
         let sql = "SELECT set_config('lock_timeout', $1, true)";
         let done = sqlx::query_with(sql, arguments).execute(conn).await;
         done.map(drop)
+    }
+
+    // Its `begin` hands the text over at once, whatever is under way, and what it begins is not counted before its answer.
+    fn queue_rollback(conn: &mut PgConnection) {
+        let rollback = Some("ROLLBACK".into_sql_str());
+        hand_over(PgTransactionManager::begin(conn, rollback));
     }
 
     wire!(Postgres);

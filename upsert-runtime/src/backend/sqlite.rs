@@ -1,7 +1,5 @@
 //! SQLite. Codes: <https://www.sqlite.org/rescode.html>
 
-use std::pin::pin;
-use std::task::{Context, Waker};
 use std::time::Duration;
 
 use sqlx::error::{BoxDynError, DatabaseError};
@@ -10,7 +8,7 @@ use sqlx::{AssertSqlSafe, Database, Row, Sqlite, Type, TypeInfo};
 
 use super::codec::{Bytes, Column, codec};
 use super::dialect::{RowList, path, unquoted};
-use super::wire::wire;
+use super::wire::{hand_over, wire};
 use super::{
     Capabilities, Cause, Classify, Codec, Dialect, Driver, MadeUp, Supported, Wire, made_up, sealed,
 };
@@ -41,6 +39,8 @@ impl Dialect for Sqlite {
         may_return: None,
         // A deferred transaction that has read cannot always become a writer, however long it waits.
         begin: "BEGIN IMMEDIATE",
+        begin_held: None,
+        within: None,
         check: None,
         // Refused within a transaction.
         begin_if_none: Some("BEGIN"),
@@ -238,6 +238,9 @@ impl Classify for Sqlite {
             _ if matches!(code & 0xff, 5 | 6) => Cause::LockTimeout,
             // too big; a constraint, what a trigger raised among them; not of the type
             _ if matches!(code & 0xff, 18..=20) => Cause::Record,
+            1 if error.message() == "cannot start a transaction within a transaction" => {
+                Cause::WithinTransaction
+            }
             // what a function says of its arguments, in an expression of the table's
             1 if !is_of_statement(error.message()) => Cause::Record,
             _ => Cause::Other,
@@ -342,6 +345,9 @@ impl Wire<Self> for Sqlite {
         sqlx::raw_sql(sql).execute(conn).await.map(drop)
     }
 
+    // The first poll hands a statement to the connection's thread, which runs what it is handed in order. Of a text of several, to
+    // whose answers nobody listens, it would run the first alone. There is room for it: a call waits for each of its answers, so all
+    // that can be waiting there is of calls that were dropped.
     fn queue_setting(conn: &mut SqliteConnection, setting: &i32) {
         hand_over(Self::write_setting(conn, setting));
     }
@@ -361,15 +367,6 @@ fn literal(text: &str) -> String {
 /// The schema as the last argument of a pragma's function.
 fn within(schema: Option<&str>) -> String {
     schema.map_or_else(String::new, |schema| format!(", {}", literal(schema)))
-}
-
-/// Sends one statement without waiting for its answer.
-///
-/// The first poll hands it to the connection's thread, which runs what it is handed in order. Of a text of several statements, to
-/// whose answers nobody listens, it would run the first alone. There is room for it: a call waits for each of its answers, so
-/// all that can be waiting there is of calls that were dropped.
-fn hand_over(statement: impl Future<Output = sqlx::Result<()>>) {
-    let _ = pin!(statement).poll(&mut Context::from_waker(Waker::noop()));
 }
 
 #[cfg(test)]

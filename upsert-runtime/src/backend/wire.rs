@@ -1,5 +1,11 @@
 //! How a database is spoken to.
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use std::{
+    pin::pin,
+    task::{Context, Waker},
+};
+
 use sqlx::{Database, SqlStr};
 
 use crate::locking::Wait;
@@ -35,11 +41,20 @@ pub trait Wire<DB: Database> {
     /// flight costs the connection.
     fn queue(_conn: &mut DB::Connection, _statement: &'static str) {}
 
+    /// Queues a ROLLBACK behind a BEGIN that may be under way; nothing where a connection that is in flight cannot be used again.
+    fn queue_rollback(_conn: &mut DB::Connection) {}
+
     /// Runs a text without parameters, which may hold several statements.
     fn run(
         conn: &mut DB::Connection,
         sql: &'static str,
     ) -> impl Future<Output = sqlx::Result<()>> + Send;
+
+    /// Asks a text without parameters, as one statement, and gives the rows.
+    fn fetch_text(
+        conn: &mut DB::Connection,
+        sql: &'static str,
+    ) -> impl Future<Output = sqlx::Result<Vec<DB::Row>>> + Send;
 
     /// Has the connection and the server forget the statements that are kept prepared.
     fn forget_statements(
@@ -81,6 +96,12 @@ pub trait Wire<DB: Database> {
     }
 }
 
+/// Sends one statement without waiting for its answer: polls once.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(super) fn hand_over(statement: impl Future<Output = sqlx::Result<()>>) {
+    let _ = pin!(statement).poll(&mut Context::from_waker(Waker::noop()));
+}
+
 /// The methods of [`Wire`] whose text is the same for every database.
 macro_rules! wire {
     ($database:ty) => {
@@ -89,6 +110,13 @@ macro_rules! wire {
             sql: &'static str,
         ) -> sqlx::Result<()> {
             sqlx::raw_sql(sql).execute(conn).await.map(drop)
+        }
+
+        async fn fetch_text(
+            conn: &mut <$database as Database>::Connection,
+            sql: &'static str,
+        ) -> sqlx::Result<Vec<<$database as Database>::Row>> {
+            sqlx::raw_sql(sql).fetch_all(conn).await
         }
 
         async fn forget_statements(

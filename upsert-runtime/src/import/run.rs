@@ -12,13 +12,11 @@ mod second_pass;
 mod table;
 mod whole;
 
-use sqlx::Pool;
-
 use crate::backend::Supported;
 use crate::error::{Error, Report};
 use crate::locking::Locking;
 use crate::mapping::Mapping;
-use crate::transaction::{self, TransactionRef};
+use crate::transaction::{self, Connections, TransactionRef, is_in_a_transaction};
 use crate::value::Row;
 
 use super::options::{OnFailure, Options};
@@ -30,7 +28,7 @@ use self::whole::Whole;
 
 /// Imports in transactions of its own.
 pub(crate) async fn run<'f, DB: Supported>(
-    pool: &Pool<DB>,
+    mut connections: Connections<'_, DB>,
     mapping: Mapping<DB>,
     mut source: Source<'f>,
     mut options: Options<'f>,
@@ -39,13 +37,15 @@ pub(crate) async fn run<'f, DB: Supported>(
     let retry = options.retry;
     let is_serial = options.atomic || options.on_failure == OnFailure::Abort;
     settle_options(&mut options, is_serial);
+    connections.check(mapping.model.name)?;
+    connections.ask(mapping.model.name).await?;
     if options.is_one_transaction {
         let mut whole = Whole::new(mapping, source, options);
-        let done = transaction::run(pool, retry, locking, &mut whole).await;
+        let done = transaction::run(connections, retry, locking, &mut whole).await;
         return whole.tell(done);
     }
-    let place = Place::Pool {
-        pool,
+    let place = Place::Own {
+        connections,
         retry,
         locking,
     };
@@ -89,6 +89,7 @@ fn settle_options(options: &mut Options<'_>, is_serial: bool) {
 fn stopped(error: Error, report: Report<Row>) -> Error {
     match error {
         Error::Refused { .. } | Error::Aborted { .. } => error,
+        error if is_in_a_transaction(&error) => error,
         source => Error::Stopped {
             report: Box::new(report.without_changes()),
             source: Box::new(source),

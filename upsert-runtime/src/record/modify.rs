@@ -1,14 +1,12 @@
 //! Read, modify, write: a row is locked, changes are made of it and written, in a transaction of its own.
 
-use sqlx::Pool;
-
 use crate::backend::Supported;
 use crate::error::Error;
 use crate::mapping::{Mapping, Target};
 use crate::outcome::Upserted;
 use crate::schema::RowKey;
 use crate::step::{Session, Updated};
-use crate::transaction::{self, Retry, UnitOfWork};
+use crate::transaction::{self, Connections, Retry, UnitOfWork};
 use crate::value::{Changes, Row};
 
 /// Makes changes of a locked row; `None` refuses, and all is rolled back.
@@ -16,7 +14,7 @@ pub(crate) type MakeChanges<'f> = dyn FnMut(&Row) -> Option<Changes> + Send + 'f
 
 /// Modifies the row that has this key; without a key nothing is sent. `None` if there is no row, or its changes were refused.
 pub(crate) async fn modify<DB: Supported>(
-    pool: &Pool<DB>,
+    connections: Connections<'_, DB>,
     retry: Retry,
     Target { mapping, locking }: Target<DB>,
     key: Option<RowKey>,
@@ -30,7 +28,7 @@ pub(crate) async fn modify<DB: Supported>(
         key,
         changes,
     };
-    let modified = transaction::run(pool, retry, locking, &mut work).await?;
+    let modified = transaction::run(connections, retry, locking, &mut work).await?;
     Ok(match modified {
         Modified::Row(done) => Some(done),
         Modified::NoRow | Modified::Refused => None,

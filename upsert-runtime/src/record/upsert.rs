@@ -1,6 +1,5 @@
 //! An upsert, in a transaction of its own or in the caller's.
 
-use sqlx::Pool;
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
@@ -8,7 +7,7 @@ use crate::backend::Supported;
 use crate::error::Error;
 use crate::mapping::Target;
 use crate::outcome::{Outcome, Upserted};
-use crate::transaction::{self, Retry, TransactionRef};
+use crate::transaction::{self, Connections, Retry, TransactionRef};
 use crate::value::Row;
 
 use super::Record;
@@ -16,14 +15,14 @@ use super::chain::Chain;
 
 /// Upserts in a transaction of its own.
 pub(crate) async fn upsert<DB: Supported>(
-    pool: &Pool<DB>,
+    connections: Connections<'_, DB>,
     retry: Retry,
     Target { mapping, locking }: Target<DB>,
     record: Record<'_>,
 ) -> Result<Upserted<Row>, Error> {
     let span = record.span.clone();
     let chain = Chain::new(mapping, record, false);
-    let upsert = async { transaction::run(pool, retry, locking, &mut chain?).await };
+    let upsert = async { transaction::run(connections, retry, locking, &mut chain?).await };
     traced(span, upsert).await
 }
 

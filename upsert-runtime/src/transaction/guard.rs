@@ -1,11 +1,9 @@
-//! A transaction that cannot lie about its end.
+//! What sees to it that a transaction ends, and does not lie about how.
 
 use std::fmt::{self, Debug, Formatter};
-use std::ops::{Deref, DerefMut};
 use std::time::{Duration, Instant};
 
-use sqlx::Pool;
-use sqlx::pool::PoolConnection;
+use sqlx::SqlSafeStr as _;
 use sqlx_core::rt;
 use sqlx_core::transaction::TransactionManager;
 
@@ -13,26 +11,15 @@ use crate::backend::{Cause, Dialect as _, Supported, Wire as _, cause};
 use crate::error::{Error, Operation, Step};
 use crate::locking::Wait;
 
+use super::connections::{Lease, in_a_transaction, is_in_a_transaction};
 use super::limit::Setting;
 use super::reference::TransactionRef;
 use super::retry::Retry;
 
-/// A transaction on a connection of a pool, as [`begin`](crate::begin) makes it. Derefs to the connection.
-///
-/// It differs from `sqlx::Transaction` in what it says of its end:
-/// * [`commit`](Self::commit) is an error if what was written is undone, also where the server would answer `Ok`: after a
-///   failed statement whose error nobody looked at (PostgreSQL), after a deadlock (MySQL);
-/// * dropped while it begins, or while a call of this crate on it is under way, it closes its connection, so that no later
-///   borrower of the pool finds an open transaction. On SQLite, where nothing is on a wire, it rolls back;
-/// * after a call of this crate that was dropped in flight it is lost, and says so. On SQLite it goes on, with all of what the
-///   dropped call was to do, or with nothing of it.
-///
-/// Dropped without `commit`, it rolls back: the statement is sent when the pool takes the connection back.
-///
-/// Do not end it by a `COMMIT` or `ROLLBACK` text of your own, nor, on MySQL, by a statement that commits implicitly (`CREATE
-/// TABLE`): `commit` reports it as lost then.
-pub struct Transaction<DB: Supported> {
-    pub(super) connection: PoolConnection<DB>,
+/// A transaction on a connection, or a connection on which one is to begin. What [`Transaction`](super::Transaction) says of its
+/// end is kept here.
+pub(crate) struct Guard<'c, DB: Supported> {
+    pub(super) connection: Lease<'c, DB>,
     pub(super) state: State<DB>,
 }
 
@@ -51,6 +38,13 @@ pub(super) struct State<DB: Supported> {
 }
 
 impl<DB: Supported> State<DB> {
+    /// What is open is the caller's, and goes on.
+    fn leave_alone(&mut self, error: &Error) {
+        if is_in_a_transaction(error) {
+            self.ended();
+        }
+    }
+
     fn ended(&mut self) {
         self.open = false;
         self.in_flight = false;
@@ -58,28 +52,10 @@ impl<DB: Supported> State<DB> {
     }
 }
 
-impl<DB: Supported> Transaction<DB> {
-    /// Takes a connection and begins on it.
-    pub(crate) async fn begin(
-        pool: &Pool<DB>,
-        model: Option<&'static str>,
-        wait: Option<Wait>,
-    ) -> Result<Self, Error> {
-        let mut tx = Self::acquire(pool, model, wait).await?;
-        tx.start(model, false).await?;
-        Ok(tx)
-    }
-
-    /// Takes a connection. From the first byte sent on it the guard is armed.
-    pub(super) async fn acquire(
-        pool: &Pool<DB>,
-        model: Option<&'static str>,
-        wait: Option<Wait>,
-    ) -> Result<Self, Error> {
-        let connection = pool.acquire().await.map_err(|source| {
-            Error::of_connecting::<DB>(Step::new(model, Operation::Connect), source)
-        })?;
-        Ok(Self {
+impl<'c, DB: Supported> Guard<'c, DB> {
+    /// Guards a connection. From the first byte sent on it the guard is armed.
+    pub(super) fn new(connection: Lease<'c, DB>, wait: Option<Wait>) -> Self {
+        Self {
             connection,
             state: State {
                 open: true,
@@ -88,10 +64,10 @@ impl<DB: Supported> Transaction<DB> {
                 wait,
                 before: None,
             },
-        })
+        }
     }
 
-    /// Begins on the connection that was taken.
+    /// Begins on the connection.
     pub(super) async fn start(
         &mut self,
         model: Option<&'static str>,
@@ -100,6 +76,10 @@ impl<DB: Supported> Transaction<DB> {
         let wait = self.state.wait;
         let at = Step::new(model, Operation::Begin);
         let failed = |source| Error::of::<DB>(at, source).under::<DB>(wait);
+        self.connection
+            .ask(model)
+            .await
+            .inspect_err(|error| self.state.leave_alone(error))?;
         // A transaction that SQLite has ended by itself leaves sqlx counting one that is not there.
         roll_back_all::<DB>(&mut self.connection)
             .await
@@ -113,10 +93,25 @@ impl<DB: Supported> Transaction<DB> {
                 .await
                 .map_err(failed)?;
         }
-        let begin = DB::Driver::begin(wait, reads_many);
-        DB::TransactionManager::begin(&mut self.connection, Some(begin))
-            .await
-            .map_err(failed)?;
+        let held = DB::Driver::CAPABILITIES.begin_held;
+        let (first, then) = match held.filter(|_| self.connection.is_held()) {
+            Some([first, then]) => (first.into_sql_str(), Some(then)),
+            None => (DB::Driver::begin(wait, reads_many), None),
+        };
+        let begun = DB::TransactionManager::begin(&mut self.connection, Some(first)).await;
+        let is_held = self.connection.is_held();
+        begun
+            .map_err(|source| match model {
+                Some(model) if is_held && cause::<DB>(&source) == Cause::WithinTransaction => {
+                    in_a_transaction::<DB>(model)
+                }
+                _ => failed(source),
+            })
+            .inspect_err(|error| self.state.leave_alone(error))?;
+        if let Some(then) = then {
+            let begun = DB::Driver::run(&mut self.connection, then).await;
+            begun.map_err(failed)?;
+        }
         self.state.in_flight = false;
         Ok(())
     }
@@ -127,7 +122,7 @@ impl<DB: Supported> Transaction<DB> {
     }
 
     /// The connection, for a call of ours that ends with [`finish`](Self::finish) or [`abandon`](Self::abandon).
-    pub(crate) fn in_flight(&mut self) -> &mut DB::Connection {
+    pub(super) fn in_flight(&mut self) -> &mut DB::Connection {
         self.state.in_flight = true;
         &mut self.connection
     }
@@ -266,7 +261,7 @@ pub(super) async fn ensure_open<DB: Supported>(
     Err(None)
 }
 
-impl<DB: Supported> Drop for Transaction<DB> {
+impl<DB: Supported> Drop for Guard<'_, DB> {
     fn drop(&mut self) {
         if let Some(before) = &self.state.before {
             DB::Driver::queue_setting(&mut self.connection, before);
@@ -274,40 +269,33 @@ impl<DB: Supported> Drop for Transaction<DB> {
         if !self.state.open {
             return;
         }
+        // A nested `begin()` of the user's that was forgotten is counted too.
+        let depth = DB::TransactionManager::get_transaction_depth(&self.connection);
         if (self.state.in_flight || self.state.lost) && !DB::Driver::CAPABILITIES.survives_drop {
             self.connection.close_on_drop();
-        } else {
-            // A nested `begin()` of the user's that was forgotten is counted too.
-            let depth = DB::TransactionManager::get_transaction_depth(&self.connection);
-            for _ in 0..depth.max(1) {
-                DB::TransactionManager::start_rollback(&mut self.connection);
+            if !self.connection.is_held() {
+                return;
             }
+            // Its holder may go on with it. sqlx counts a transaction when BEGIN is answered, and begun it may be before.
+            if depth == 0 {
+                DB::Driver::queue_rollback(&mut self.connection);
+                return;
+            }
+        }
+        for _ in 0..depth.max(1) {
+            DB::TransactionManager::start_rollback(&mut self.connection);
         }
     }
 }
 
-impl<DB: Supported> Transaction<DB> {
+impl<DB: Supported> Guard<'_, DB> {
     /// Lends it for a call.
-    pub(crate) fn reference(&mut self) -> TransactionRef<'_, DB> {
-        TransactionRef::of_ours(&mut *self.connection, &mut self.state)
+    pub(super) fn reference(&mut self) -> TransactionRef<'_, DB> {
+        TransactionRef::of_ours(&mut **self.connection, &mut self.state)
     }
 }
 
-impl<DB: Supported> Deref for Transaction<DB> {
-    type Target = DB::Connection;
-
-    fn deref(&self) -> &Self::Target {
-        &self.connection
-    }
-}
-
-impl<DB: Supported> DerefMut for Transaction<DB> {
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.connection
-    }
-}
-
-impl<DB: Supported> Debug for Transaction<DB> {
+impl<DB: Supported> Debug for Guard<'_, DB> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.debug_struct("Transaction")
             .field("open", &self.state.open)

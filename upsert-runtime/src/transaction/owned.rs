@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use sqlx::Pool;
 use sqlx_core::rt;
 
 use crate::backend::{Cause, Dialect as _, Supported, cause};
@@ -11,7 +10,8 @@ use crate::locking::Locking;
 use crate::mapping::Target;
 use crate::step::Session;
 
-use super::guard::{Transaction, deadline};
+use super::connections::Connections;
+use super::guard::{Guard, deadline};
 use super::retry::Retry;
 use super::support::check_support;
 use super::unit_of_work::{LostStatements, UnitOfWork, is_outdated};
@@ -21,12 +21,13 @@ use super::unit_of_work::{LostStatements, UnitOfWork, is_outdated};
 /// A lost race is looked at again whatever `retry` says: what looks like a conflict must not be told as one, nor a conflict as
 /// something that may go away.
 pub(crate) async fn run<DB: Supported, W: UnitOfWork<DB>>(
-    pool: &Pool<DB>,
+    mut connections: Connections<'_, DB>,
     retry: Retry,
     locking: Locking,
     work: &mut W,
 ) -> Result<W::Output, Error> {
     check_support::<DB>(locking, work.mapping().model.name)?;
+    connections.check(work.mapping().model.name)?;
     let started = Instant::now();
     let mut attempt = 1;
     let mut races = 0;
@@ -36,7 +37,8 @@ pub(crate) async fn run<DB: Supported, W: UnitOfWork<DB>>(
     loop {
         work.began(attempt);
         let deadline = deadline(started, retry.limit());
-        let error = match one_attempt(pool, deadline, locking, work, attempt == 1).await {
+        let error = match one_attempt(&mut connections, deadline, locking, work, attempt == 1).await
+        {
             Ok(output) => return Ok(output),
             Err(error) => error.under::<DB>(locking.wait),
         };
@@ -54,7 +56,9 @@ pub(crate) async fn run<DB: Supported, W: UnitOfWork<DB>>(
         let pause = if work.again(&error) {
             races += 1;
             Retry::short_pause()
-        } else if !is_safe_to_repeat::<DB>(&error, locking) {
+        } else if !is_safe_to_repeat::<DB>(&error, locking)
+            || (is_gone(&error) && !connections.has_others())
+        {
             return Err(error);
         } else if let Some(pause) = retry.pause(attempt - races, bounds, elapsed) {
             pause
@@ -74,7 +78,7 @@ pub(crate) async fn run<DB: Supported, W: UnitOfWork<DB>>(
 
 /// One attempt, of which the first may do without a transaction around its statements.
 async fn one_attempt<DB: Supported, W: UnitOfWork<DB>>(
-    pool: &Pool<DB>,
+    connections: &mut Connections<'_, DB>,
     deadline: Instant,
     locking: Locking,
     work: &mut W,
@@ -82,7 +86,7 @@ async fn one_attempt<DB: Supported, W: UnitOfWork<DB>>(
 ) -> Result<W::Output, Error> {
     let mapping = work.mapping();
     let model = Some(mapping.model.name);
-    let mut tx = Transaction::acquire(pool, model, locking.wait).await?;
+    let mut tx = Guard::new(connections.lease(model).await?, locking.wait);
     let target = Target { mapping, locking };
     if is_first {
         match work.alone(&mut Session::new(tx.in_flight(), target)).await {
@@ -138,6 +142,14 @@ fn is_safe_to_repeat<DB: Supported>(error: &Error, locking: Locking) -> bool {
         Error::LockTimeout { .. } => !DB::Driver::CAPABILITIES.locks_rows && locking.wait.is_none(),
         _ => false,
     }
+}
+
+/// Whether the connection cannot be used any more, for all that is known.
+fn is_gone(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::TransactionLost { .. } | Error::Unreachable { .. }
+    )
 }
 
 /// Whether the server or the way to it is gone, perhaps for as long as a restart takes.

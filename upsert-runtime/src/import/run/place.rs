@@ -1,18 +1,16 @@
 //! Where the parts of an import are done.
 
-use sqlx::Pool;
-
 use crate::backend::Supported;
 use crate::error::{Error, Operation};
 use crate::locking::Locking;
 use crate::step::Session;
-use crate::transaction::{self, Retry, UnitOfWork};
+use crate::transaction::{self, Connections, Retry, UnitOfWork};
 
 /// Where chunks are written.
 pub(super) enum Place<'p, DB: Supported> {
     /// Each in a transaction of its own.
-    Pool {
-        pool: &'p Pool<DB>,
+    Own {
+        connections: Connections<'p, DB>,
         retry: Retry,
         locking: Locking,
     },
@@ -51,7 +49,7 @@ impl<'p, DB: Supported> Place<'p, DB> {
     /// Whether nothing that others commit can be seen.
     pub(super) async fn sees_a_snapshot(&mut self) -> bool {
         match self {
-            Self::Pool { .. } => false,
+            Self::Own { .. } => false,
             Self::Within { session, .. } => transaction::sees_a_snapshot(session).await,
         }
     }
@@ -83,11 +81,11 @@ impl<'p, DB: Supported> Place<'p, DB> {
         work: &mut W,
     ) -> Result<W::Output, Error> {
         match self {
-            Self::Pool {
-                pool,
+            Self::Own {
+                connections,
                 retry,
                 locking,
-            } => transaction::run(pool, *retry, *locking, work).await,
+            } => transaction::run(connections.reborrow(), *retry, *locking, work).await,
             Self::Within { session, .. } => transaction::part(session, work).await,
         }
     }
