@@ -18,6 +18,7 @@ tests![
     touch_moves_with_real_changes_only,
     what_comes_back_is_what_is_stored,
     a_created_row_comes_with_its_insert on ["mysql"],
+    a_row_whose_id_is_anothers_number on ["sqlite"],
     updates_burn_no_ids,
     a_trigger_that_stores_nothing on ["postgres", "sqlite"],
     an_update_that_a_trigger_keeps on ["postgres", "sqlite"],
@@ -448,4 +449,26 @@ async fn a_created_row_comes_with_its_insert(db: Db) {
     let behind = log.split("summary=\"INSERT").nth(1).expect("an INSERT");
     let is_mariadb = db.texts("SELECT VERSION()").await[0].contains("MariaDB");
     assert_eq!(behind.contains("summary=\"SELECT"), !is_mariadb, "{log}");
+}
+
+#[derive(Debug, Clone, PartialEq, LockedUpsert)]
+#[lookup(slug)]
+struct Named {
+    id: String,
+    slug: String,
+}
+
+/// The number that SQLite gives a row is the id of another one.
+async fn a_row_whose_id_is_anothers_number(db: Db) {
+    db.run(
+        "CREATE TABLE named (id TEXT PRIMARY KEY DEFAULT ('new'), slug TEXT NOT NULL UNIQUE); \
+         INSERT INTO named (id, slug) VALUES ('2', 'first')",
+    )
+    .await;
+    let new = NewNamed {
+        slug: "second".to_owned(),
+    };
+    let created = Named::upsert(new).run(&db.pool).await.expect("an upsert");
+    let row = (&*created.row.id, &*created.row.slug);
+    assert_eq!(row, ("new", "second"));
 }
