@@ -1,15 +1,19 @@
 //! What is sent, and what is written.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use upsert_runtime::LockedUpsert;
-use upsert_tests::Target;
+use upsert_tests::{Proxy, Target};
 
 use super::super::log::logged;
-use super::super::models::{NewTaxonomy, TAXONOMY, Taxonomy, numbered};
+use super::super::models::{NewTaxonomy, TAXONOMY, Taxonomy, numbered, with_rows};
 use crate::{Db, Sqlx};
 
 tests![
     as_many_statements_for_a_few_rows_as_for_many on ["postgres", "mysql"],
     a_version_that_is_there_writes_nothing,
+    what_is_written_is_locked_before on ["postgres"],
     more_values_than_a_statement_takes,
     a_long_chain_of_keys,
 ];
@@ -156,4 +160,30 @@ async fn a_long_chain_of_keys(db: Db) {
     assert!(updates.count() <= 10, "no statement a row");
     let parked = "SELECT count(*) FROM taxonomy WHERE slug LIKE 'upsert%'";
     assert_eq!(db.number(parked).await, 0);
+}
+
+/// Whoever comes between the finding of a chunk's rows and the UPDATE of them waits.
+async fn what_is_written_is_locked_before(db: Db) {
+    with_rows(&db, (0..3).map(numbered)).await;
+    let refused = Arc::new(AtomicU32::new(0));
+    let (pool, number) = (db.pool.clone(), Arc::clone(&refused));
+    let meanwhile = move |text: String| {
+        let (pool, number) = (pool.clone(), Arc::clone(&number));
+        async move {
+            if text.starts_with("WITH") {
+                let steal = "BEGIN; SET LOCAL lock_timeout = '50ms'; UPDATE taxonomy SET remote_id = NULL WHERE slug = 's1'; COMMIT";
+                let mut connection = pool.acquire().await.expect("a connection");
+                let stolen = sqlx::raw_sql(steal).execute(&mut *connection).await;
+                number.fetch_add(u32::from(stolen.is_err()), Ordering::Relaxed);
+                connection.close().await.expect("an end");
+            }
+        }
+    };
+    let proxy = Proxy::doing_before_each(&db, meanwhile).await;
+    let records: Vec<_> = (0..3).map(|n| numbered(n).named("changed")).collect();
+    let import = Taxonomy::import(records).run(&proxy.pool(&db, 1)).await;
+    assert_eq!(import.expect("an import").updated, 3);
+    assert_eq!(refused.load(Ordering::Relaxed), 1);
+    let keys = "SELECT coalesce(remote_id, 'stolen') FROM taxonomy ORDER BY slug";
+    assert_eq!(db.texts(keys).await, ["r0", "r1", "r2"]);
 }
