@@ -18,7 +18,7 @@ tests![
     touch_moves_with_real_changes_only,
     what_comes_back_is_what_is_stored,
     a_created_row_comes_with_its_insert on ["mysql"],
-    a_row_whose_id_is_anothers_number on ["sqlite"],
+    a_number_that_is_the_id_of_another_row on ["sqlite"],
     updates_burn_no_ids,
     a_trigger_that_stores_nothing on ["postgres", "sqlite"],
     an_update_that_a_trigger_keeps on ["postgres", "sqlite"],
@@ -459,7 +459,7 @@ struct Named {
 }
 
 /// The number that SQLite gives a row is the id of another one.
-async fn a_row_whose_id_is_anothers_number(db: Db) {
+async fn a_number_that_is_the_id_of_another_row(db: Db) {
     db.run(
         "CREATE TABLE named (id TEXT PRIMARY KEY DEFAULT ('new'), slug TEXT NOT NULL UNIQUE); \
          INSERT INTO named (id, slug) VALUES ('2', 'first')",
