@@ -42,7 +42,8 @@ pub(crate) struct Manner<'i> {
     pub(crate) locks_all: bool,
     /// Whether a row fails its record that needs no change but cannot be locked.
     pub(crate) is_serial: bool,
-    /// Whether the rows that are found are mostly changed, so that they are locked by the statement that finds them.
+    /// Whether the rows that are found are mostly changed, so that they are locked by the statement that finds them. Not in one
+    /// transaction: it would have to be noted then who has moved rows.
     pub(crate) locks_found: bool,
     /// Whether rows are read again after a write.
     pub(crate) reads_back: bool,
