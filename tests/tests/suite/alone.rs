@@ -82,7 +82,7 @@ async fn what_is_sent(db: Db) {
     ];
     let same = same.concat();
     let update = format!(
-        r#"WITH upsert_written AS (UPDATE "taxonomy" SET "name" = $1, "updated_at" = clock_timestamp() WHERE "id" = $2 AND ({version} = $3 OR ("remote_id" = $4{same})) AND {UNMARKED} RETURNING {COLUMNS}) SELECT {COLUMNS}, 1 / CASE WHEN {READABLE} THEN 1 ELSE 0 END {WRITTEN}"#
+        r#"WITH upsert_written AS (UPDATE "taxonomy" SET "name" = $1, "updated_at" = clock_timestamp() WHERE "id" = $2 AND ({version} = $3 OR ("remote_id" = $4{same})) AND {UNMARKED} RETURNING {COLUMNS}) SELECT {COLUMNS}, 1 / CASE WHEN "id" = $10 AND {READABLE} THEN 1 ELSE 0 END {WRITTEN}"#
     );
     let changed = record("r1", "rock").named("Rock");
     assert_eq!(sent(&db, changed, updated).await, [&*look, &*update]);

@@ -1,5 +1,6 @@
 //! Many records.
 
+mod altered_rows;
 mod beside;
 mod borrowed;
 mod collations;
@@ -24,10 +25,12 @@ mod together;
 mod tree;
 mod types;
 mod unreadable;
+mod unseen;
 mod users_types;
 mod vanishing;
 
 pub(super) fn add(suite: &mut upsert_tests::Suite<crate::Sqlx>) {
+    altered_rows::add(suite);
     beside::add(suite);
     borrowed::add(suite);
     collations::add(suite);
@@ -50,6 +53,7 @@ pub(super) fn add(suite: &mut upsert_tests::Suite<crate::Sqlx>) {
     tree::add(suite);
     types::add(suite);
     unreadable::add(suite);
+    unseen::add(suite);
     users_types::add(suite);
     vanishing::add(suite);
 }

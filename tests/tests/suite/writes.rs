@@ -339,7 +339,7 @@ async fn an_update_that_a_trigger_keeps(db: Db) {
     ] {
         let text = done.expect_err("nothing was stored").to_string();
         assert!(
-            text.contains("`Taxonomy`: update: the database stored no row"),
+            text.contains("`Taxonomy`: update: the row is not there as it was written"),
             "{text}"
         );
     }

@@ -214,7 +214,8 @@ impl<'f, M: Contract> Import<'f, M> {
 
     /// Is told of each row that a record was stored in, once it is committed: the record's index from 0, the row as it is
     /// stored, and what was done. In [`run_in`](Self::run_in) it is told in the end; the commit is the caller's. For children
-    /// that refer to the row. It costs a statement for the rows that a chunk updates, and one for those that it creates.
+    /// that refer to the row. It costs a statement for the rows that a chunk creates and,
+    /// but on PostgreSQL, one for those that it updates.
     ///
     /// With [`atomic`](Self::atomic) and in [`run_in`](Self::run_in) all stored rows are kept in memory at once until they are told,
     /// those that need no change too: a million rows of 1 KB are 1 GB. What is told is what was committed, and a second reading
@@ -230,7 +231,7 @@ impl<'f, M: Contract> Import<'f, M> {
     }
 
     /// Keeps each touched row in [`Report::changes`], as it was before and is after: for an audit, or for the diff of a dry run.
-    /// It costs memory, and two statements a chunk, as [`each`](Self::each) does. [`Error::Stopped`] tells no changes.
+    /// It costs memory, and statements, as [`each`](Self::each) does. [`Error::Stopped`] tells no changes.
     pub fn changes(mut self, changes: bool) -> Self {
         self.options.changes = changes;
         self

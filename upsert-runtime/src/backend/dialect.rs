@@ -105,6 +105,16 @@ pub trait Dialect {
     /// The expression that gives a row's column the value 1 where a write to a row of the table may change or delete others of it.
     fn writes_itself(from: &str) -> String;
 
+    /// The expression that gives a row's column the value 1 where each of these lists of columns has a unique index that lets no two
+    /// rows of the table have keys that are equal; `None` where that cannot be asked.
+    fn are_unique(_from: &str, _lookups: &[Vec<&str>]) -> Option<String> {
+        None
+    }
+
+    /// The expression that gives a row's column the value 1 where an update may be stored otherwise than it was written, or not at all:
+    /// by triggers, rules, generated columns.
+    fn alters_updates(from: &str) -> String;
+
     /// Selects a row if a deletion can come back to the table by `ON DELETE CASCADE` of other tables.
     fn cascades_by_others(from: &str) -> String;
 

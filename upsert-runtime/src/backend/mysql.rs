@@ -191,6 +191,46 @@ impl Dialect for MySql {
         )
     }
 
+    // An index of the first characters alone refuses more than equal keys.
+    fn are_unique(from: &str, lookups: &[Vec<&str>]) -> Option<String> {
+        let (schema, table, _) = in_catalog(from, "");
+        let is_unique = |columns: &Vec<&str>| {
+            let names = columns.iter().map(|name| literal(&unquoted(name)));
+            let (names, count) = (names.collect::<Vec<_>>().join(", "), columns.len());
+            format!(
+                "EXISTS (SELECT 1 FROM information_schema.STATISTICS \
+                 WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME = {table} AND NON_UNIQUE = 0 GROUP BY INDEX_NAME \
+                 HAVING COUNT(*) = {count} AND SUM(SUB_PART IS NULL AND COLUMN_NAME IN ({names})) = {count})"
+            )
+        };
+        let are_unique: Vec<String> = lookups.iter().map(is_unique).collect();
+        Some(format!(
+            "CASE WHEN {} THEN '1' END",
+            are_unique.join(" AND ")
+        ))
+    }
+
+    // Who has not the right to triggers does not see them in MySQL, and their names alone in MariaDB (10.11, 11.8):
+    // <https://dev.mysql.com/doc/refman/8.4/en/information-schema-triggers-table.html>. Neither a view nor a temporary table is a
+    // BASE TABLE.
+    fn alters_updates(from: &str) -> String {
+        let (schema, table, _) = in_catalog(from, "");
+        let is_table = format!("TABLE_SCHEMA = {schema} AND TABLE_NAME = {table}");
+        format!(
+            "CASE WHEN NOT EXISTS (SELECT 1 FROM information_schema.TABLES WHERE {is_table} AND TABLE_TYPE = 'BASE TABLE') \
+             OR EXISTS (SELECT 1 FROM information_schema.COLUMNS WHERE {is_table} AND GENERATION_EXPRESSION <> '') \
+             OR EXISTS (SELECT 1 FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = {schema} \
+             AND EVENT_OBJECT_TABLE = {table} AND EVENT_MANIPULATION = 'UPDATE') \
+             OR VERSION() NOT LIKE '%MariaDB%' AND NOT EXISTS (\
+             SELECT 1 FROM information_schema.USER_PRIVILEGES WHERE PRIVILEGE_TYPE = 'TRIGGER' \
+             UNION ALL SELECT 1 FROM information_schema.SCHEMA_PRIVILEGES \
+             WHERE PRIVILEGE_TYPE = 'TRIGGER' AND REPLACE(TABLE_SCHEMA, '\\\\', '') = {schema} \
+             UNION ALL SELECT 1 FROM information_schema.TABLE_PRIVILEGES \
+             WHERE PRIVILEGE_TYPE = 'TRIGGER' AND {is_table}) \
+             THEN '1' END"
+        )
+    }
+
     // Only a foreign key of the table's own can bring a deletion back to it. One whose rule the catalog hides may.
     fn cascades_by_others(from: &str) -> String {
         let (schema, table, _) = in_catalog(from, "");

@@ -160,15 +160,46 @@ impl Dialect for Postgres {
         ))
     }
 
-    // What a view or a foreign table leads to is not looked at.
     fn writes_itself(from: &str) -> String {
         let table = literal(from.trim_start_matches(" FROM "));
         format!(
-            "(SELECT CASE WHEN relkind NOT IN ('r', 'p') OR relhasrules OR (relkind = 'r' AND relhassubclass) \
-             OR EXISTS (SELECT FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D' \
-             AND (tgrelid = pg_class.oid OR tgrelid IN (SELECT relid FROM pg_partition_tree(pg_class.oid)))) \
+            "(SELECT CASE WHEN {RUNS_CODE} \
              OR EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND conrelid = pg_class.oid AND confrelid = conrelid \
              AND (confupdtype IN ('c', 'n', 'd') OR confdeltype IN ('c', 'n', 'd'))) \
+             THEN '1' END FROM pg_class WHERE oid = {table}::regclass)"
+        )
+    }
+
+    // A row of a child is in no index of its parent. A constraint that is deferred refuses at COMMIT.
+    fn are_unique(from: &str, lookups: &[Vec<&str>]) -> Option<String> {
+        let table = literal(from.trim_start_matches(" FROM "));
+        let is_unique = |columns: &Vec<&str>| {
+            let names = columns.iter().map(|name| literal(name));
+            let names: Vec<String> = names
+                .map(|name| format!("(parse_ident({name}))[1]"))
+                .collect();
+            format!(
+                " AND EXISTS (SELECT FROM pg_index WHERE indrelid = pg_class.oid AND indisunique AND indisvalid \
+                 AND indimmediate AND indpred IS NULL AND indexprs IS NULL AND indnkeyatts = {} \
+                 AND NOT EXISTS (SELECT FROM generate_series(0, indnkeyatts - 1) AS place \
+                 JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[place] \
+                 WHERE attname::TEXT NOT IN ({}) OR attcollation <> indcollation[place]))",
+                columns.len(),
+                names.join(", ")
+            )
+        };
+        let are_unique: String = lookups.iter().map(is_unique).collect();
+        Some(format!(
+            "(SELECT '1' FROM pg_class WHERE oid = {table}::regclass AND relkind IN ('r', 'p') \
+             AND NOT (relkind = 'r' AND relhassubclass){are_unique})"
+        ))
+    }
+
+    fn alters_updates(from: &str) -> String {
+        let table = literal(from.trim_start_matches(" FROM "));
+        format!(
+            "(SELECT CASE WHEN {RUNS_CODE} \
+             OR EXISTS (SELECT FROM pg_attribute WHERE attrelid = pg_class.oid AND attgenerated <> '') \
              THEN '1' END FROM pg_class WHERE oid = {table}::regclass)"
         )
     }
@@ -596,6 +627,11 @@ fn routine(error: &dyn DatabaseError) -> Option<&str> {
         .try_downcast_ref::<PgDatabaseError>()
         .and_then(PgDatabaseError::routine)
 }
+
+/// Whether a write to a table of `pg_class` runs a user's code. What a view or a foreign table leads to is not looked at.
+const RUNS_CODE: &str = "relkind NOT IN ('r', 'p') OR relhasrules OR (relkind = 'r' AND relhassubclass) \
+     OR EXISTS (SELECT FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D' \
+     AND (tgrelid = pg_class.oid OR tgrelid IN (SELECT relid FROM pg_partition_tree(pg_class.oid))))";
 
 /// A text as a literal.
 fn literal(text: &str) -> String {

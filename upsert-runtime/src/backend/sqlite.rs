@@ -137,6 +137,17 @@ impl Dialect for Sqlite {
         )
     }
 
+    fn alters_updates(from: &str) -> String {
+        let (schema, table) = path(from);
+        let (within, table) = (within(schema.as_deref()), literal(&table));
+        // They are hidden from `table_info`: 2 those that are made when they are read, 3 the stored ones.
+        format!(
+            "CASE WHEN {} = '1' \
+             OR EXISTS (SELECT 1 FROM pragma_table_xinfo({table}{within}) WHERE hidden IN (2, 3)) THEN '1' END",
+            Self::writes_itself(from)
+        )
+    }
+
     // Without `PRAGMA foreign_keys` nothing goes with a row.
     fn cascades_by_others(from: &str) -> String {
         let (schema, table) = path(from);

@@ -42,6 +42,10 @@ pub(super) fn detail<DB: Supported>(operation: Operation, error: &sqlx::Error) -
         sqlx::Error::RowNotFound if operation == Operation::Refresh => {
             "the row is there no more; a statement of this transaction has deleted it".to_owned()
         }
+        sqlx::Error::RowNotFound if operation == Operation::Update => {
+            "the row is not there as it was written (a trigger or rule may have kept it as it was, deleted it, or given it another id)"
+                .to_owned()
+        }
         sqlx::Error::RowNotFound => {
             "the database stored no row (a trigger or rule may have kept it from doing so)"
                 .to_owned()

@@ -196,7 +196,11 @@ impl<DB: Supported> Statement<DB> {
             this.push(text);
         }
         this.push(&format!(")) AND {}", alone.is_unmarked));
-        this.all_or_nothing(alone, mapping, Vec::new());
+        mapping.bind_id(&found.row, &mut this.arguments)?;
+        let mut has_id = format!("{} = ", mapping.sql().names[model.id]);
+        // Writing to a `String` cannot fail.
+        let _ = this.arguments.format_placeholder(&mut has_id);
+        this.all_or_nothing(alone, mapping, vec![has_id]);
         Ok(this)
     }
 

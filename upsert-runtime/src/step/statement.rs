@@ -255,17 +255,25 @@ impl<DB: Supported> Statement<DB> {
         if quiet {
             this.push(DB::Driver::CAPABILITIES.quiet_insert.unwrap_or_default());
         }
-        this.push(sql.returning.unwrap_or_default());
-        if let Some([before, after]) = DB::Driver::CAPABILITIES.may_return {
-            let columns = sql.select.trim_start_matches("SELECT ");
-            this.push(&format!("{before}{columns}{after}"));
-        }
+        this.returning(mapping);
         if let Some(is_created) = DB::Driver::CAPABILITIES.reads_behind {
             let Sql { select, from, .. } = sql;
             let id = sql.names[mapping.model.id];
             this.push(&format!("; {select}{from} WHERE {id}{is_created}"));
         }
         Ok(this)
+    }
+
+    /// ` RETURNING "id", …`, behind an INSERT, where there is such a thing.
+    pub(crate) fn returning(&mut self, mapping: Mapping<DB>) {
+        let Sql {
+            select, returning, ..
+        } = mapping.sql();
+        self.push(returning.unwrap_or_default());
+        if let Some([before, after]) = DB::Driver::CAPABILITIES.may_return {
+            let columns = select.trim_start_matches("SELECT ");
+            self.push(&format!("{before}{columns}{after}"));
+        }
     }
 
     /// The values of the created columns, bound, then those of the `touch` columns.

@@ -45,8 +45,12 @@ pub(crate) struct Manner<'i> {
     /// Whether the rows that are found are mostly changed, so that they are locked by the statement that finds them. Not in one
     /// transaction: it would have to be noted then who has moved rows.
     pub(crate) locks_found: bool,
-    /// Whether rows are read again after a write.
+    /// Whether a unique index tells if a record's row is there by now that is to be created, so that it need not be looked up again.
+    pub(crate) creates_unseen: bool,
+    /// Whether somebody wants the rows as they were stored.
     pub(crate) reads_back: bool,
+    /// Whether rows that were updated are looked at, as they may have been stored otherwise.
+    pub(crate) reads_updates: bool,
     /// Whether each statement writes one row, so that an error names its record.
     pub(crate) one_by_one: bool,
     /// Set where a constraint refused a COMMIT: what has it checked by each statement, and empty where nothing has.
@@ -78,6 +82,8 @@ pub(crate) struct Chunk<'i, DB: Supported> {
     pub(crate) patience: u32,
     /// Whether rows are found with a lock, since a race was lost to a row that is not seen without.
     pub(crate) sees_winner: bool,
+    /// Whether all records are looked up, since a row was in the way of one that was to be created unseen.
+    pub(crate) sees_all: bool,
     /// The record that was being written when an error came, if that is known.
     pub(crate) culprit: Option<u32>,
     /// What is known of it when rows have moved.
@@ -185,6 +191,10 @@ impl<DB: Supported> UnitOfWork<DB> for Chunk<'_, DB> {
         if is_parking {
             return self.parks_otherwise;
         }
+        if is_conflict && self.manner.creates_unseen && !self.sees_all {
+            self.sees_all = true;
+            return true;
+        }
         let is_refusal = is_conflict && self.patience > 0;
         self.patience -= u32::from(is_refusal);
         // In a transaction of the caller's, a row that was committed meanwhile may be seen by a locking read alone.
@@ -233,6 +243,21 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
     /// The records of all groups.
     pub(super) fn members(&self) -> impl Iterator<Item = &'i Member> + use<'i, DB> {
         self.groups.iter().flat_map(|group| &group.members)
+    }
+
+    /// The records that are looked up: not those that stand alone, that found nothing when they were first looked up, and to whose rows
+    /// a unique index would say no if they were there by now.
+    fn to_see(&self) -> impl Iterator<Item = &'i Member> + use<'_, 'i, DB> {
+        let sees_all = self.sees_all || !self.manner.creates_unseen;
+        let is_seen = move |group: &&Group| {
+            let [member] = &group.members[..] else {
+                return true;
+            };
+            let decision = self.plan.decisions[member.record as usize];
+            sees_all || !group.given_away.is_empty() || !matches!(decision, Decision::Create)
+        };
+        let groups = self.groups.iter().filter(is_seen);
+        groups.flat_map(|group| &group.members)
     }
 
     /// The records of the groups that are written.
@@ -296,11 +321,12 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
         session: &mut Session<'_, DB>,
         lock: Option<&str>,
     ) -> Result<Seen, Error> {
-        let members = self.members();
-        let values: Vec<Vec<u32>> = members
+        let members: Vec<&Member> = self.to_see().collect();
+        let values = members.iter();
+        let values: Vec<Vec<u32>> = values
             .map(|member| self.map.record(member.record).to_vec())
             .collect();
-        let members = self.members().zip(&values);
+        let members = members.iter().zip(&values);
         let records: Vec<Keyed<'_>> = members
             .map(|(member, values)| Keyed {
                 new: &member.new,

@@ -1,11 +1,21 @@
 //! Creates many rows, and sees to it that they have their records' keys.
 
-use crate::backend::{Codec as _, Dialect as _, Supported};
+use crate::backend::{Capabilities, Codec as _, Dialect as _, Supported};
 use crate::error::{Error, Operation};
 use crate::mapping::Mapping;
 use crate::schema::Lookup;
 use crate::step::{Inserted, Session, Statement};
 use crate::value::{New, Row};
+
+/// What the INSERT of many rows tells of them.
+pub(super) enum Stored<DB: Supported> {
+    /// They have the records' keys, and can be read.
+    AsGiven,
+    /// They are to be read.
+    Unread,
+    /// The rows.
+    Rows(Vec<DB::Row>),
+}
 
 impl<DB: Supported> Session<'_, DB> {
     /// Creates the row of a record, and gives it as the database stored it. It is refused if it has another key.
@@ -19,24 +29,44 @@ impl<DB: Supported> Session<'_, DB> {
         }
     }
 
-    /// Creates the rows of these records. They are refused if the database tells, with the INSERT, that it stored another key;
-    /// where it does not tell, they are to be read. Says whether they are.
-    pub(super) async fn create_rows(&mut self, records: &[&New]) -> Result<bool, Error> {
+    /// Creates the rows of these records. Where somebody wants them, or where the INSERT gives all of a row anyway, they are given as
+    /// far as the server does so. Else they are refused if the database tells that it stored another key.
+    pub(super) async fn create_rows(
+        &mut self,
+        records: &[&New],
+        wants_rows: bool,
+    ) -> Result<Stored<DB>, Error> {
         let mapping = self.mapping;
         let failed = self.failed(Operation::Create);
         let insert = Statement::insert_rows(mapping, records);
-        if DB::Driver::CAPABILITIES.reads_again {
+        let Capabilities {
+            reads_again,
+            may_return,
+            ..
+        } = DB::Driver::CAPABILITIES;
+        if reads_again && may_return.is_none() {
             self.write_rows(insert, records.len(), Operation::Create)
                 .await?;
-            return Ok(true);
+            return Ok(Stored::Unread);
         }
-        let columns = telling_columns(mapping);
         let mut insert = insert.map_err(failed)?;
-        insert.returning(mapping, &columns);
+        let columns = telling_columns(mapping);
+        let gives_all = wants_rows || reads_again;
+        if gives_all {
+            insert.returning(mapping);
+        } else {
+            insert.returning_what_tells(mapping, &columns);
+        }
         let rows = self.fetch(insert).await.map_err(failed)?;
+        if rows.is_empty() && may_return.is_some() {
+            return Ok(Stored::Unread);
+        }
         // A trigger or rule can keep a row from being stored without an error.
         if rows.len() != records.len() {
             return Err(failed(sqlx::Error::RowNotFound));
+        }
+        if gives_all {
+            return Ok(Stored::Rows(rows));
         }
         for lookup in mapping.model.lookups {
             let mut suspects = Vec::new();
@@ -51,13 +81,17 @@ impl<DB: Supported> Session<'_, DB> {
             }
             self.check_keys(lookup, &suspects).await?;
         }
-        let mut reads = false;
+        let mut is_read = true;
         for row in &rows {
-            reads |= DB::Driver::number(row, columns.len()).map_err(failed)? == Some(1);
+            is_read &= DB::Driver::number(row, columns.len()).map_err(failed)? != Some(1);
             let mut places = columns.iter().enumerate();
-            reads |= places.any(|(place, &column)| !mapping.can_read(row, column, place));
+            is_read &= places.all(|(place, &column)| mapping.can_read(row, column, place));
         }
-        Ok(reads)
+        Ok(if is_read {
+            Stored::AsGiven
+        } else {
+            Stored::Unread
+        })
     }
 
     /// Refuses records that were created and whose key of this look-up no row has. Those whose key was seen in the bytes that
@@ -85,7 +119,7 @@ impl<DB: Supported> Statement<DB> {
     /// ` RETURNING "id", "remote_id", "slug", "created_at", CASE WHEN "id" IS NULL OR "slug" IS NULL OR … THEN 1 ELSE 0 END`
     ///
     /// The last one is 1 for a row in which a column is NULL whose field cannot be.
-    fn returning(&mut self, mapping: Mapping<DB>, columns: &[usize]) {
+    fn returning_what_tells(&mut self, mapping: Mapping<DB>, columns: &[usize]) {
         let names = mapping.sql().names;
         self.push(" RETURNING ");
         for &column in columns {

@@ -15,6 +15,11 @@ pub(crate) struct Facts {
     pub(crate) collated: Vec<usize>,
     /// Whether a write to a row may change or delete others of the table: by triggers, rules, foreign keys to itself.
     pub(crate) writes_itself: bool,
+    /// Whether an update may be stored otherwise than it was written, or not at all.
+    pub(crate) alters_updates: bool,
+    /// Whether the database lets no two rows have equal keys of a look-up, so that a record whose keys nobody had needs not be looked
+    /// up once more before its row is created.
+    pub(crate) are_keys_unique: bool,
 }
 
 /// Asks what must be known of the table. Fails if it cannot be told which of its keys are equal, or if a column cannot be read as
@@ -30,19 +35,31 @@ pub(crate) async fn ask<DB: Supported>(
     let collated = DB::Driver::collated(sql.from, &names);
     let incomparable = DB::Driver::incomparable(sql.from, &names);
     let facts = [&collated, &incomparable].map(|fact| fact.as_deref().unwrap_or("NULL"));
-    let writes_itself = DB::Driver::writes_itself(sql.from);
-    let answers = session
-        .check_columns(&[facts[0], facts[1], &writes_itself])
+    let (writes_itself, alters_updates) = (
+        DB::Driver::writes_itself(sql.from),
+        DB::Driver::alters_updates(sql.from),
+    );
+    let lookups = mapping.model.lookups.iter();
+    let lookups = lookups.map(|key| {
+        key.columns
+            .iter()
+            .map(|&column| sql.names[column])
+            .collect()
+    });
+    let are_unique = DB::Driver::are_unique(sql.from, &lookups.collect::<Vec<_>>());
+    let are_unique = are_unique.as_deref().unwrap_or("NULL");
+    let [places, is_incomparable, flags @ ..] = session
+        .check_columns([
+            facts[0],
+            facts[1],
+            &writes_itself,
+            &alters_updates,
+            are_unique,
+        ])
         .await?;
-    let is_one = |answer: &Bytes| answer.as_deref() == Some(b"1");
-    let (places, is_incomparable, writes_itself) = match &answers[..] {
-        [places, is_incomparable, writes_itself] => (
-            places.as_deref(),
-            is_one(is_incomparable),
-            is_one(writes_itself),
-        ),
-        _ => (None, false, true),
-    };
+    let is_one = |answer: Bytes| answer.as_deref() == Some(b"1");
+    let is_incomparable = is_one(is_incomparable);
+    let [writes_itself, alters_updates, are_keys_unique] = flags.map(is_one);
     if is_incomparable {
         return Err(compared_otherwise(mapping));
     }
@@ -54,9 +71,12 @@ pub(crate) async fn ask<DB: Supported>(
         return Ok(Facts {
             collated: keys.columns.iter().copied().filter(is_collated).collect(),
             writes_itself,
+            alters_updates,
+            are_keys_unique,
         });
     }
-    let places = places.unwrap_or_default().split(|&byte| byte == b',');
+    let places = places.unwrap_or_default();
+    let places = places.split(|&byte| byte == b',');
     let column = |place: &[u8]| {
         let place: usize = str::from_utf8(place).ok()?.parse().ok()?;
         keys.columns.get(place).copied()
@@ -64,5 +84,7 @@ pub(crate) async fn ask<DB: Supported>(
     Ok(Facts {
         collated: places.filter_map(column).collect(),
         writes_itself,
+        alters_updates,
+        are_keys_unique,
     })
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::backend::Supported;
+use crate::backend::{Dialect as _, Supported};
 use crate::error::{Error, Operation};
 use crate::import::plan::Order;
 use crate::step::{Session, Statement};
@@ -20,11 +20,12 @@ struct KeyChanges {
 }
 
 impl<DB: Supported> Chunk<'_, DB> {
-    /// Updates rows, those that give a key away before those that get it.
+    /// Updates rows, those that give a key away before those that get it. Puts those that the statements give into `after`.
     pub(super) async fn update(
         &mut self,
         session: &mut Session<'_, DB>,
         updates: &[&RowUpdate],
+        after: &mut HashMap<u32, Row>,
     ) -> Result<(), Error> {
         let KeyChanges { needs, freeing } = self.key_changes(updates);
         let Order { layers, parked } = Order::of(&needs);
@@ -34,7 +35,7 @@ impl<DB: Supported> Chunk<'_, DB> {
         self.park(session, updates, &to_park).await?;
         for layer in layers.into_iter().chain([parked]) {
             let layer = layer.iter().map(|&place| updates[place]);
-            self.update_layer(session, layer).await?;
+            self.update_layer(session, layer, after).await?;
         }
         Ok(())
     }
@@ -45,6 +46,7 @@ impl<DB: Supported> Chunk<'_, DB> {
         &mut self,
         session: &mut Session<'_, DB>,
         layer: impl Iterator<Item = &'u RowUpdate>,
+        after: &mut HashMap<u32, Row>,
     ) -> Result<(), Error> {
         let mut by_columns: BTreeMap<&[usize], Vec<&RowUpdate>> = BTreeMap::new();
         for update in layer {
@@ -56,13 +58,30 @@ impl<DB: Supported> Chunk<'_, DB> {
                 if let [update] = updates {
                     self.culprit = Some(update.record);
                 }
-                let statement = Statement::update_rows(self.mapping, updates, columns);
-                session
-                    .write_rows(statement, updates.len(), Operation::Update)
-                    .await?;
+                self.send_updates(session, updates, columns, after).await?;
             }
         }
         Ok(())
+    }
+
+    /// Updates rows by one statement, and looks at what it gives.
+    async fn send_updates(
+        &mut self,
+        session: &mut Session<'_, DB>,
+        updates: &[&RowUpdate],
+        columns: &[usize],
+        after: &mut HashMap<u32, Row>,
+    ) -> Result<(), Error> {
+        let statement = Statement::update_rows(self.mapping, updates, columns);
+        if !self.manner.reads_updates || DB::Driver::CAPABILITIES.reads_again {
+            let rows = updates.len();
+            return session.write_rows(statement, rows, Operation::Update).await;
+        }
+        let failed = session.failed(Operation::Update);
+        let mut statement = statement.map_err(failed)?;
+        statement.push(self.mapping.sql().returning.unwrap_or_default());
+        let rows = session.fetch(statement).await.map_err(failed)?;
+        self.take_updated(&rows, updates, after).map_err(failed)
     }
 
     /// Which keys move from one of these rows to another.

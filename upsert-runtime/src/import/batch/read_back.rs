@@ -12,96 +12,111 @@ use crate::step::{Session, Statement};
 use crate::value::{New, Row};
 
 use super::chunk::{Chunk, Member, Written};
-use super::read::KeyReader;
 use super::write::RowUpdate;
 
 impl<DB: Supported> Chunk<'_, DB> {
-    /// Reads rows again by their ids, as the database stored them.
+    /// Reads rows that were updated, without a lock: they are locked, and a transaction sees what it has written.
     pub(super) async fn read_updated(
         &mut self,
         session: &mut Session<'_, DB>,
         updates: &[&RowUpdate],
-        rows: &mut HashMap<u32, Row>,
+        after: &mut HashMap<u32, Row>,
     ) -> Result<(), Error> {
-        let failed = session.failed(Operation::Refresh);
-        let mut by_id: HashMap<Vec<u8>, u32> = HashMap::new();
-        for update in updates {
-            let id = self.mapping.id_bytes(&update.row).map_err(failed)?;
-            by_id.insert(id, update.record);
-        }
-        if updates.is_empty() {
-            return Ok(());
-        }
-        let known: Vec<&Row> = updates.iter().map(|update| &update.row).collect();
-        let mut reader = KeyReader::new(session, &mut self.map.keys, self.collated);
-        let mut read = reader.lock(&known).await?;
-        if read.len() < known.len() {
-            // They are locked, but what was written has made them rows that may not be written again.
-            read = reader.in_sight(&known).await?;
-        }
-        for read in read {
-            if let Some(&record) = by_id.get(&read.id) {
-                rows.insert(record, read.row);
+        let failed = session.failed(Operation::Update);
+        for updates in updates.chunks(self.size(&[self.mapping.model.id])) {
+            if let [update] = updates {
+                self.culprit = Some(update.record);
             }
+            let known: Vec<&Row> = updates.iter().map(|update| &update.row).collect();
+            let read = Statement::read_rows(self.mapping, &known).map_err(failed)?;
+            let rows = session.fetch(read).await.map_err(failed)?;
+            self.take_updated(&rows, updates, after).map_err(failed)?;
         }
         Ok(())
     }
 
-    /// Reads the rows that were created, and puts them into `rows` if somebody wants them. A row whose keys the database has
-    /// altered is refused here, where the INSERT did not show it.
+    /// Takes the rows that were updated out of what a statement gave. A trigger may have kept a row as it was, given it another id,
+    /// deleted it or made it one that cannot be read: then its record fails.
+    pub(super) fn take_updated(
+        &self,
+        rows: &[DB::Row],
+        updates: &[&RowUpdate],
+        after: &mut HashMap<u32, Row>,
+    ) -> sqlx::Result<()> {
+        let mut by_id = HashMap::with_capacity(rows.len());
+        for row in rows {
+            let row = self.mapping.decode(row)?;
+            by_id.insert(self.mapping.id_bytes(&row)?, row);
+        }
+        for update in updates {
+            let row = by_id.remove(&self.mapping.id_bytes(&update.row)?);
+            after.insert(update.record, row.ok_or(sqlx::Error::RowNotFound)?);
+        }
+        Ok(())
+    }
+
+    /// Reads rows that were created, and takes them.
     pub(super) async fn read_created(
         &mut self,
         session: &mut Session<'_, DB>,
         creates: &[&Member],
-        rows: &mut HashMap<u32, Row>,
+        after: &mut HashMap<u32, Row>,
     ) -> Result<(), Error> {
-        let reads_back = self.manner.reads_back;
-        let reads_again = DB::Driver::CAPABILITIES.reads_again;
         let mapping = self.mapping;
         let failed = session.failed(Operation::Refresh);
         for creates in creates.chunks(self.size(&mapping.lookup_columns())) {
-            let mut wanted = Created::new(mapping, creates).map_err(failed)?;
-            let mut found: HashMap<u32, Vec<Row>> = HashMap::new();
-            for (lookup, records) in mapping
-                .model
-                .lookups
-                .iter()
-                .zip(mem::take(&mut wanted.by_lookup))
-            {
+            let wanted = Created::new(mapping, creates).map_err(failed)?;
+            let mut rows = Vec::new();
+            for (lookup, records) in mapping.model.lookups.iter().zip(&wanted.by_lookup) {
                 if records.is_empty() {
                     continue;
                 }
                 // Without a lock: the rows are locked, and MariaDB would find a deadlock with who waits for one of them.
-                let find = Statement::find_by_key(mapping, lookup, &records, &[], None);
-                for row in self.read_all(session, find.map_err(failed)?).await? {
-                    if let Some(record) = wanted.meet(mapping, &row).map_err(failed)? {
-                        found.entry(record).or_default().push(row);
-                    }
-                }
+                let find = Statement::find_by_key(mapping, lookup, records, &[], None);
+                rows.extend(self.read_all(session, find.map_err(failed)?).await?);
             }
-            if reads_again {
-                for (lookup, suspects) in mapping.model.lookups.iter().zip(wanted.not_met()) {
-                    session.check_keys(lookup, &suspects).await?;
-                }
-            }
-            if !reads_back {
-                continue;
-            }
-            for member in creates {
-                // In a snapshot another row may still have a key of the record: then it is looked up under lock.
-                let mut own = found.remove(&member.record).unwrap_or_default();
-                let row = if own.len() == 1 {
-                    own.pop()
-                } else {
-                    session.created(&member.new).await.map_err(failed)?
-                };
-                rows.extend(row.map(|row| (member.record, row)));
-            }
+            self.take_created(session, wanted, rows, after).await?;
         }
         Ok(())
     }
 
-    /// The rows of a statement. One that cannot be read is an error, once the others have been.
+    /// Takes the rows that were created, and puts them into `after` if somebody wants them. A row whose keys the database has altered
+    /// is refused.
+    pub(super) async fn take_created(
+        &mut self,
+        session: &mut Session<'_, DB>,
+        mut wanted: Created<'_>,
+        rows: Vec<Row>,
+        after: &mut HashMap<u32, Row>,
+    ) -> Result<(), Error> {
+        let mapping = self.mapping;
+        let failed = session.failed(Operation::Refresh);
+        let mut found: HashMap<u32, Vec<Row>> = HashMap::new();
+        for row in rows {
+            if let Some(record) = wanted.meet(mapping, &row).map_err(failed)? {
+                found.entry(record).or_default().push(row);
+            }
+        }
+        for (lookup, suspects) in mapping.model.lookups.iter().zip(wanted.not_met()) {
+            session.check_keys(lookup, &suspects).await?;
+        }
+        if !self.manner.reads_back {
+            return Ok(());
+        }
+        for member in wanted.members {
+            // In a snapshot another row may still have a key of the record: then it is looked up under lock.
+            let mut own = found.remove(&member.record).unwrap_or_default();
+            let row = if own.len() == 1 {
+                own.pop()
+            } else {
+                session.created(&member.new).await.map_err(failed)?
+            };
+            after.extend(row.map(|row| (member.record, row)));
+        }
+        Ok(())
+    }
+
+    /// The rows of a statement.
     async fn read_all(
         &mut self,
         session: &mut Session<'_, DB>,
@@ -109,8 +124,18 @@ impl<DB: Supported> Chunk<'_, DB> {
     ) -> Result<Vec<Row>, Error> {
         let failed = session.failed(Operation::Refresh);
         let selected = session.fetch(select).await.map_err(failed)?;
+        self.decode_all(session, &selected)
+    }
+
+    /// The rows that a statement gave. One that cannot be read is an error, once the others have been.
+    pub(super) fn decode_all(
+        &mut self,
+        session: &Session<'_, DB>,
+        selected: &[DB::Row],
+    ) -> Result<Vec<Row>, Error> {
+        let failed = session.failed(Operation::Refresh);
         let (mut rows, mut unreadable) = (Vec::with_capacity(selected.len()), None);
-        for row in &selected {
+        for row in selected {
             match self.mapping.decode(row) {
                 Ok(row) => rows.push(row),
                 Err(error) => unreadable = Some(error),
@@ -184,7 +209,8 @@ impl<DB: Supported> Session<'_, DB> {
 }
 
 /// Records whose rows were created.
-struct Created<'r> {
+pub(super) struct Created<'r> {
+    members: &'r [&'r Member],
     /// For each look-up, those of which it is the first that has a key.
     by_lookup: Vec<Vec<&'r New>>,
     /// For each look-up, the record that has this key, in bytes.
@@ -200,15 +226,19 @@ struct Sought<'r> {
 }
 
 impl<'r> Created<'r> {
-    fn new<DB: Supported>(mapping: Mapping<DB>, creates: &[&'r Member]) -> sqlx::Result<Self> {
+    pub(super) fn new<DB: Supported>(
+        mapping: Mapping<DB>,
+        members: &'r [&'r Member],
+    ) -> sqlx::Result<Self> {
         let mut this = Self {
+            members,
             by_lookup: Vec::new(),
             by_key: Vec::new(),
         };
-        let mut is_sought = vec![false; creates.len()];
+        let mut is_sought = vec![false; members.len()];
         for lookup in mapping.model.lookups {
             let (mut records, mut by_key) = (Vec::new(), HashMap::new());
-            for (member, is_sought) in creates.iter().zip(&mut is_sought) {
+            for (member, is_sought) in members.iter().zip(&mut is_sought) {
                 if mapping.usable(lookup, &member.new) {
                     let columns = lookup.columns.iter();
                     let key = columns.map(|&column| mapping.bytes_of_new(&member.new, column));

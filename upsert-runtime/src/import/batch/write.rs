@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::backend::Supported;
+use crate::backend::{Dialect as _, Supported};
 use crate::error::{Error, Operation};
 use crate::import::plan::Decision;
 use crate::outcome::Outcome;
@@ -12,7 +12,9 @@ use crate::value::{Changes, New, Row};
 use super::arrays::one_size;
 use super::cascade::Deleter;
 use super::chunk::{Chunk, Member, RowsByNumber, Settled, Written};
+use super::create::Stored;
 use super::read::NumberedRow;
+use super::read_back::Created;
 
 /// A row that is to be updated: as it is, what is to be set, and in which columns.
 pub(super) struct RowUpdate {
@@ -58,11 +60,11 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
             .collect();
         let besides = self.delete(session, &deleted).await?;
         let to_update: Vec<&RowUpdate> = updates.iter().collect();
-        self.update(session, &to_update).await?;
-        self.note_spelling(&to_update);
         let mut after = HashMap::new();
+        self.update(session, &to_update, &mut after).await?;
+        self.note_spelling(&to_update);
         self.insert(session, &mut creates, &mut after).await?;
-        if self.manner.reads_back {
+        if self.manner.reads_updates && DB::Driver::CAPABILITIES.reads_again {
             self.read_updated(session, &to_update, &mut after).await?;
         }
         let mut records = unchanged;
@@ -226,8 +228,16 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
                 continue;
             }
             let records: Vec<&New> = members.iter().map(|member| &member.new).collect();
-            if session.create_rows(&records).await? || self.manner.reads_back || !self.reads() {
-                to_read.extend_from_slice(members);
+            let wants_rows = self.manner.reads_back || !self.reads();
+            match session.create_rows(&records, wants_rows).await? {
+                Stored::AsGiven => {}
+                Stored::Unread => to_read.extend_from_slice(members),
+                Stored::Rows(rows) => {
+                    let wanted = Created::new(self.mapping, members);
+                    let wanted = wanted.map_err(session.failed(Operation::Create))?;
+                    let rows = self.decode_all(session, &rows)?;
+                    self.take_created(session, wanted, rows, after).await?;
+                }
             }
         }
         self.read_created(session, &to_read, after).await

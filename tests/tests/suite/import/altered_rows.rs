@@ -1,0 +1,258 @@
+//! Rows that the database makes others of than an update has written. What becomes of a record is what becomes of it with
+//! `upsert`, whoever looks.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use sqlx::Pool;
+use upsert_runtime::{LockedUpsert, Outcome};
+use upsert_tests::Target;
+
+use crate::{Db, Sqlx};
+
+tests![
+    a_row_that_cannot_be_read_any_more,
+    a_row_that_gets_another_id,
+    a_row_that_is_deleted on ["sqlite"],
+    a_row_that_is_deleted_behind_it on ["postgres"],
+    a_column_that_is_made_of_others,
+    a_row_that_cannot_be_read_in_a_swap,
+    a_trigger_without_the_right_to_it on ["mysql"],
+];
+
+#[derive(Debug, Clone, PartialEq, LockedUpsert)]
+#[lookup(number, slug)]
+struct Item {
+    id: i64,
+    number: i64,
+    slug: String,
+    name: String,
+    #[upsert(readonly)]
+    note: String,
+}
+
+const ITEMS: i64 = 8;
+const BAD: i64 = 3;
+
+fn item(number: i64, name: &str) -> NewItem {
+    NewItem {
+        number,
+        slug: format!("s{number}"),
+        name: name.to_owned(),
+    }
+}
+
+fn renamed() -> Vec<NewItem> {
+    let name = |number| if number == BAD { "bad" } else { "new" };
+    (0..ITEMS)
+        .map(|number| item(number, name(number)))
+        .collect()
+}
+
+async fn with_items(db: &Db, note: &str) {
+    db.run(&format!(
+        "CREATE TABLE item (id {{id}}, number bigint NOT NULL UNIQUE, slug {{text}} NOT NULL UNIQUE, \
+         name {{text}} NOT NULL, note {{text}} {note})"
+    ))
+    .await;
+    refill(db).await;
+}
+
+async fn refill(db: &Db) {
+    db.run("DELETE FROM item").await;
+    let items = (0..ITEMS).map(|number| item(number, "old"));
+    let report = Item::import(items).run(&db.pool).await.expect("an import");
+    assert_eq!(report.created, 8, "{report}");
+}
+
+/// Does something to each row that is named `bad`.
+async fn trigger(db: &Db, postgres: &str, mysql: &str, sqlite: &str) {
+    db.run(&match Sqlx::TARGET {
+        "postgres" => format!(
+            "CREATE FUNCTION act() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             IF new.name = 'bad' THEN {postgres}; END IF; RETURN new; END $$; \
+             CREATE TRIGGER act BEFORE UPDATE ON item FOR EACH ROW EXECUTE FUNCTION act()"
+        ),
+        "mysql" => format!(
+            "CREATE TRIGGER act BEFORE UPDATE ON item FOR EACH ROW SET {mysql}"
+        ),
+        _ => format!(
+            "CREATE TRIGGER act AFTER UPDATE OF name ON item WHEN new.name = 'bad' BEGIN {sqlite}; END"
+        ),
+    })
+    .await;
+}
+
+/// The record fails, its row is as it was, and all others are written: by `upsert` and by imports, however they are made.
+async fn it_fails_alone(db: &Db, says: &str) {
+    it_fails_alone_for(db, &db.pool, says).await;
+}
+
+async fn it_fails_alone_for(db: &Db, pool: &Pool<Sqlx>, says: &str) {
+    let upsert = Item::upsert(item(BAD, "bad"));
+    let error = upsert.run(pool).await.unwrap_err();
+    assert!(error.to_string().contains(says), "{error}");
+    assert!(error.is_about_record() && !error.is_retryable(), "{error}");
+    let mut tx = upsert_runtime::begin(pool).await.expect("a transaction");
+    let upsert = Item::upsert(item(BAD, "bad"));
+    let error = upsert.run_in(&mut tx).await.unwrap_err();
+    assert!(error.to_string().contains(says), "{error}");
+    tx.commit().await.expect("a commit");
+    for (chunk_size, changes, each, atomic) in [
+        (1, false, false, false),
+        (3, false, false, false),
+        (100, false, false, false),
+        (100, true, false, false),
+        (100, false, true, false),
+        (3, true, true, false),
+        (100, false, false, true),
+        (1, true, true, true),
+    ] {
+        refill(db).await;
+        let case = format!("{chunk_size} {changes} {each} {atomic}");
+        let told = AtomicUsize::new(0);
+        let import = Item::import(renamed()).chunk_size(chunk_size);
+        let mut import = import.atomic(atomic).changes(changes);
+        if each {
+            import = import.each(|_, row, _| {
+                assert_eq!(row.name, "new");
+                told.fetch_add(1, Ordering::Relaxed);
+            });
+        }
+        let report = import.run(pool).await;
+        let report = report.unwrap_or_else(|error| panic!("{case}: {error}"));
+        let [failure] = &report.failed[..] else {
+            panic!("{case}: {report}");
+        };
+        let error = failure.error.to_string();
+        assert_eq!(failure.index, 3, "{case}: {error}");
+        assert!(error.contains(says), "{case}: {error}");
+        assert_eq!(report.updated, 7, "{case}: {report}");
+        assert!(!each || told.into_inner() == 7, "{case}");
+        assert_eq!(
+            db.texts("SELECT name FROM item ORDER BY number").await,
+            ["new", "new", "new", "old", "new", "new", "new", "new"],
+            "{case}"
+        );
+    }
+}
+
+async fn a_row_that_cannot_be_read_any_more(db: Db) {
+    with_items(&db, "DEFAULT 'noted'").await;
+    trigger(
+        &db,
+        "new.note = NULL",
+        "new.note = IF(new.name = 'bad', NULL, new.note)",
+        "UPDATE item SET note = NULL WHERE id = new.id",
+    )
+    .await;
+    it_fails_alone(&db, "column `note` is NULL").await;
+}
+
+const NOT_THERE: &str = "the row is not there as it was written";
+
+async fn a_row_that_gets_another_id(db: Db) {
+    with_items(&db, "NOT NULL DEFAULT 'noted'").await;
+    trigger(
+        &db,
+        "new.id = new.id + 100000",
+        "new.id = IF(new.name = 'bad', new.id + 100000, new.id)",
+        "UPDATE item SET id = id + 100000 WHERE id = new.id",
+    )
+    .await;
+    it_fails_alone(&db, NOT_THERE).await;
+}
+
+async fn a_row_that_is_deleted(db: Db) {
+    with_items(&db, "NOT NULL DEFAULT 'noted'").await;
+    trigger(&db, "", "", "DELETE FROM item WHERE id = new.id").await;
+    it_fails_alone(&db, NOT_THERE).await;
+}
+
+/// PostgreSQL gives a row before the triggers that come after it.
+async fn a_row_that_is_deleted_behind_it(db: Db) {
+    with_items(&db, "NOT NULL DEFAULT 'noted'").await;
+    db.run(
+        "CREATE FUNCTION act() RETURNS trigger LANGUAGE plpgsql AS \
+         $$ BEGIN DELETE FROM item WHERE id = new.id; RETURN NULL; END $$; \
+         CREATE TRIGGER act AFTER UPDATE ON item FOR EACH ROW WHEN (new.name = 'bad') EXECUTE FUNCTION act()",
+    )
+    .await;
+    let done = Item::upsert(item(BAD, "bad")).run(&db.pool).await;
+    let done = done.expect("an upsert");
+    assert!(matches!(done.outcome, Outcome::Updated { .. }));
+    for looks in [false, true] {
+        refill(&db).await;
+        let mut told = Vec::new();
+        let mut import = Item::import(renamed());
+        if looks {
+            import = import.each(|_, row, _| told.push(row.name.clone()));
+        }
+        let report = import.run(&db.pool).await.expect("an import");
+        assert_eq!((report.updated, report.failed.len()), (8, 0), "{report}");
+        assert_eq!(told.len(), if looks { 8 } else { 0 });
+        assert_eq!(db.number("SELECT count(*) FROM item").await, 7);
+    }
+}
+
+async fn a_column_that_is_made_of_others(db: Db) {
+    with_items(
+        &db,
+        "GENERATED ALWAYS AS (CASE WHEN name = 'bad' THEN NULL ELSE name END) STORED",
+    )
+    .await;
+    it_fails_alone(&db, "column `note` is NULL").await;
+}
+
+/// Records that exchange keys are written one by one to see who is at fault.
+async fn a_row_that_cannot_be_read_in_a_swap(db: Db) {
+    with_items(
+        &db,
+        "GENERATED ALWAYS AS (CASE WHEN name = 'bad' THEN NULL ELSE name END) STORED",
+    )
+    .await;
+    let swapped = |number: i64, slug: i64, name: &str| NewItem {
+        slug: format!("s{slug}"),
+        ..item(number, name)
+    };
+    for looks in [false, true] {
+        refill(&db).await;
+        let records = [
+            swapped(1, 2, "new"),
+            swapped(2, 1, "new"),
+            swapped(3, 4, "bad"),
+            swapped(4, 3, "new"),
+            item(5, "new"),
+        ];
+        let import = Item::import(records).changes(looks);
+        let report = import.run(&db.pool).await.expect("an import");
+        let failed: Vec<u64> = report.failed.iter().map(|failure| failure.index).collect();
+        // The other one of the swap does not get the key that row 3 keeps.
+        assert_eq!((report.updated, &*failed), (3, &[2, 3][..]), "{report}");
+        let text = report.failed[0].error.to_string();
+        assert!(text.contains("column `note` is NULL"), "{text}");
+        assert_eq!(
+            db.texts("SELECT slug FROM item ORDER BY number").await,
+            ["s0", "s2", "s1", "s3", "s4", "s5", "s6", "s7"]
+        );
+    }
+}
+
+/// Who has not the right to triggers sees their names alone, and yet they run.
+async fn a_trigger_without_the_right_to_it(db: Db) {
+    with_items(&db, "DEFAULT 'noted'").await;
+    let note = "new.note = IF(new.name = 'bad', NULL, new.note)";
+    trigger(&db, "", note, "").await;
+    let user = &db.name;
+    db.run(&format!(
+        "CREATE USER '{user}'@'%' IDENTIFIED BY 'word'; GRANT SELECT, INSERT, UPDATE, DELETE ON item TO '{user}'@'%'"
+    ))
+    .await;
+    let url = db.url();
+    let (scheme, rest) = url.split_once("://").expect("a URL");
+    let (_, place) = rest.split_once('@').expect("a user");
+    let url = format!("{scheme}://{user}:word@{place}");
+    let pool = Pool::<Sqlx>::connect(&url).await.expect("a pool");
+    it_fails_alone_for(&db, &pool, "column `note` is NULL").await;
+    pool.close().await;
+    db.run(&format!("DROP USER '{user}'@'%'")).await;
+}
