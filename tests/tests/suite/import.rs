@@ -2,6 +2,7 @@
 
 mod altered_rows;
 mod beside;
+mod between;
 mod borrowed;
 mod collations;
 mod columns;
@@ -25,13 +26,13 @@ mod together;
 mod tree;
 mod types;
 mod unreadable;
-mod unseen;
 mod users_types;
 mod vanishing;
 
 pub(super) fn add(suite: &mut upsert_tests::Suite<crate::Sqlx>) {
     altered_rows::add(suite);
     beside::add(suite);
+    between::add(suite);
     borrowed::add(suite);
     collations::add(suite);
     columns::add(suite);
@@ -53,7 +54,6 @@ pub(super) fn add(suite: &mut upsert_tests::Suite<crate::Sqlx>) {
     tree::add(suite);
     types::add(suite);
     unreadable::add(suite);
-    unseen::add(suite);
     users_types::add(suite);
     vanishing::add(suite);
 }

@@ -79,6 +79,11 @@ pub trait Codec<DB: Database> {
 
     /// A number that this crate selected, at this place.
     fn number(row: &DB::Row, index: usize) -> sqlx::Result<Option<i64>>;
+
+    /// How many bytes a row's values are, for those databases whose rows are kept.
+    fn bytes_of(_row: &DB::Row) -> usize {
+        0
+    }
 }
 
 /// What can be done with a column's value on a database. There is one for each type and database, which all models share.

@@ -6,8 +6,8 @@ use sqlx::encode::IsNull;
 use sqlx::error::{BoxDynError, DatabaseError};
 use sqlx::postgres::types::Oid;
 use sqlx::postgres::{
-    PgArgumentBuffer, PgArguments, PgConnection, PgDatabaseError, PgErrorPosition, PgSeverity,
-    PgTransactionManager, PgTypeInfo,
+    PgArgumentBuffer, PgArguments, PgConnection, PgDatabaseError, PgErrorPosition, PgRow,
+    PgSeverity, PgTransactionManager, PgTypeInfo,
 };
 use sqlx::{
     Arguments, AssertSqlSafe, Database, Encode, Postgres, Row, SqlSafeStr, SqlStr, Type,
@@ -529,6 +529,17 @@ impl Codec<Self> for Postgres {
     }
 
     codec!(Postgres);
+
+    fn bytes_of(row: &PgRow) -> usize {
+        let bytes = |place| {
+            row.try_get_raw(place)
+                .ok()?
+                .as_bytes()
+                .ok()
+                .map(<[u8]>::len)
+        };
+        (0..row.len()).filter_map(bytes).sum()
+    }
 }
 
 impl Wire<Self> for Postgres {

@@ -7,6 +7,7 @@ mod chunk;
 mod create;
 mod equality;
 mod facts;
+mod kept;
 mod key_changes;
 mod numbering;
 mod passing;
@@ -22,6 +23,7 @@ pub(super) use self::chunk::{
     Attempt, Chunk, Group, Manner, Member, Moved, Settled, Written, moved,
 };
 pub(super) use self::facts::{Facts, ask};
+pub(super) use self::kept::{KeptRow, KeptRows};
 pub(super) use self::numbering::Numbering;
 pub(super) use self::passing::KeyColumns;
 pub(super) use self::read::{Cursor, KeyReader, Keyed, NumberedRow, SelectedRow};

@@ -264,6 +264,12 @@ impl<DB: Supported> Statement<DB> {
 }
 
 impl<DB: Supported> Mapping<DB> {
+    /// What tells a version of a row from every other one, as an expression that is NULL where there are no versions.
+    pub(crate) fn version(self) -> Option<String> {
+        let alone = DB::Driver::CAPABILITIES.alone?;
+        Some(version(&alone, self.sql()))
+    }
+
     /// The look-ups for which creating data have a key, with their places.
     fn usable_lookups(self, new: &New) -> impl Iterator<Item = (usize, &'static Lookup)> + '_ {
         let lookups = self.model.lookups.iter().enumerate();

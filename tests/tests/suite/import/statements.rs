@@ -64,11 +64,12 @@ async fn as_many_statements_for_a_few_rows_as_for_many(db: Db) {
     let many = mixed(&db, 128).await;
     assert_eq!(few, many);
     let expected: &[&str] = match Sqlx::TARGET {
-        // The first reading asks what the table is like, once, and finds by each key; then find and lock by each key, ask for the type
-        // of what is to be parked, once, park what is exchanged, update the others and those, insert.
+        // The first reading asks what the table is like, once, and finds by each key; then lock what is as it was, find and lock by
+        // each key what depends on each other, ask for the type of what is to be parked, once, park what is exchanged, update the others
+        // and those, insert.
         "postgres" => &[
-            "SELECT", "SELECT", "SELECT", "SELECT", "SELECT", "SELECT", "WITH", "WITH", "WITH",
-            "INSERT",
+            "SELECT", "SELECT", "SELECT", "SELECT", "SELECT", "SELECT", "SELECT", "WITH", "WITH",
+            "WITH", "INSERT",
         ],
         // Of each chunk, what the collation compares is asked for first.
         _ => &[

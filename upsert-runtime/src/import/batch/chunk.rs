@@ -13,6 +13,7 @@ use crate::value::{New, Row};
 
 use super::candidates::Candidates;
 use super::cascade::SelfReference;
+use super::kept::KeptRows;
 use super::passing::KeyColumns;
 use super::read::{KeyReader, Keyed, NumberedRow};
 
@@ -29,6 +30,13 @@ pub(crate) struct Group {
     pub(crate) given_away: Vec<u32>,
     /// Whether nothing is written, but the rows of the record are locked all the same.
     pub(crate) is_witness: bool,
+}
+
+impl Group {
+    /// Whether it is one record, which needs no other row than its own.
+    pub(super) fn is_alone(&self) -> bool {
+        self.members.len() == 1 && self.given_away.is_empty()
+    }
 }
 
 /// How a chunk is done.
@@ -69,6 +77,8 @@ pub(crate) struct Chunk<'i, DB: Supported> {
     pub(crate) references: &'i [SelfReference],
     /// Which rows give their keys away.
     pub(crate) candidates: Candidates<'i, DB>,
+    /// The rows of the first reading that need not be read again.
+    pub(crate) kept: &'i mut KeptRows,
     /// What is known of the columns that have had to be parked.
     pub(crate) key_columns: &'i mut KeyColumns,
     /// Whether a row that the import created could be read.
@@ -245,19 +255,23 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
         self.groups.iter().flat_map(|group| &group.members)
     }
 
-    /// The records that are looked up: not those that stand alone, that found nothing when they were first looked up, and to whose rows
-    /// a unique index would say no if they were there by now.
-    fn to_see(&self) -> impl Iterator<Item = &'i Member> + use<'_, 'i, DB> {
-        let sees_all = self.sees_all || !self.manner.creates_unseen;
-        let is_seen = move |group: &&Group| {
-            let [member] = &group.members[..] else {
+    /// The records that are looked up, where these rows are known and locked. Of those that stand alone a record is not that is one of
+    /// these rows, nor one that found nothing when it was first looked up, and to whose row a unique index would say no if it were there by
+    /// now.
+    fn to_see(&self, known: &RowsByNumber) -> Vec<&'i Member> {
+        let creates_unseen = self.manner.creates_unseen && !self.sees_all;
+        let is_seen = |group: &&Group| {
+            if !group.is_alone() {
                 return true;
-            };
-            let decision = self.plan.decisions[member.record as usize];
-            sees_all || !group.given_away.is_empty() || !matches!(decision, Decision::Create)
+            }
+            match self.plan.decisions[group.members[0].record as usize] {
+                Decision::Row { row, .. } => !known.contains_key(&row),
+                Decision::Create => !creates_unseen,
+                _ => true,
+            }
         };
         let groups = self.groups.iter().filter(is_seen);
-        groups.flat_map(|group| &group.members)
+        groups.flat_map(|group| &group.members).collect()
     }
 
     /// The records of the groups that are written.
@@ -282,7 +296,9 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
         let id = self.mapping.sql().names[self.mapping.model.id];
         let lock = DB::Driver::lock_clause(session.locking).unwrap_or_default();
         let lock = format!(" ORDER BY {id}{lock}");
-        let seen = self.see(session, Some(&lock)).await?;
+        let known = self.lock_kept(session).await?;
+        let mut seen = self.see(session, &known, Some(&lock)).await?;
+        seen.rows.extend(known);
         Ok(if seen.has_moved {
             Sight::Moved
         } else if self.not_found(&seen.rows).is_empty() {
@@ -299,7 +315,7 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
             mut rows,
             mut has_moved,
             strangers,
-        } = self.see(session, lock).await?;
+        } = self.see(session, &RowsByNumber::new(), lock).await?;
         for row in self.not_found(&rows) {
             self.map.lose(row);
             has_moved = true;
@@ -307,7 +323,12 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
         if has_moved {
             let with_row = |(row, id, values)| {
                 let row = rows.remove(&row)?;
-                Some(NumberedRow { row, id, values })
+                Some(NumberedRow {
+                    row,
+                    id,
+                    values,
+                    version: None,
+                })
             };
             self.moved.strangers = strangers.into_iter().filter_map(with_row).collect();
             return Ok(None);
@@ -315,13 +336,14 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
         Ok(Some(rows))
     }
 
-    /// The rows that have keys of the chunk's records.
+    /// The rows that have keys of the chunk's records, as far as these are not known.
     async fn see(
         &mut self,
         session: &mut Session<'_, DB>,
+        known: &RowsByNumber,
         lock: Option<&str>,
     ) -> Result<Seen, Error> {
-        let members: Vec<&Member> = self.to_see().collect();
+        let members = self.to_see(known);
         let values = members.iter();
         let values: Vec<Vec<u32>> = values
             .map(|member| self.map.record(member.record).to_vec())

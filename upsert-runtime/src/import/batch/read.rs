@@ -46,6 +46,8 @@ pub(crate) struct NumberedRow {
     pub(crate) row: Row,
     pub(crate) id: Vec<u8>,
     pub(crate) values: Vec<u32>,
+    /// Its version and how many bytes it is, where that was asked for and it has one.
+    pub(crate) version: Option<(i64, usize)>,
 }
 
 /// Where the next page of a table begins.
@@ -137,6 +139,8 @@ impl Finding {
 pub(crate) struct KeyReader<'a, 'c, DB: Supported> {
     pub(super) session: &'a mut Session<'c, DB>,
     pub(super) numbering: Numbering<'a, DB>,
+    /// What tells the version of a row, where it is asked for.
+    version: Option<String>,
 }
 
 impl<'a, 'c, DB: Supported> KeyReader<'a, 'c, DB> {
@@ -151,7 +155,17 @@ impl<'a, 'c, DB: Supported> KeyReader<'a, 'c, DB> {
             keys,
             collated,
         };
-        Self { session, numbering }
+        Self {
+            session,
+            numbering,
+            version: None,
+        }
+    }
+
+    /// The same, which asks for the versions of the rows that are found, where they have such.
+    pub(crate) fn with_versions(self) -> Self {
+        let version = self.session.mapping.version();
+        Self { version, ..self }
     }
 
     /// The rows that have a key of these records, by any look-up. They are locked where `lock` says how.
@@ -169,7 +183,8 @@ impl<'a, 'c, DB: Supported> KeyReader<'a, 'c, DB> {
             let mut by_key = HashMap::new();
             for open in open.chunks(mapping.most_rows(key.columns)) {
                 let collated = self.numbering.collated;
-                let find = Statement::find_by_key(mapping, key, open, collated, lock);
+                let version = self.version.as_deref();
+                let find = Statement::find_by_key(mapping, key, open, (collated, version), lock);
                 let find = find.map_err(failed)?;
                 for selected in self.select(find, Operation::LookUpMany).await? {
                     let numbered = self.numbered(selected)?;
@@ -387,9 +402,21 @@ impl<'a, 'c, DB: Supported> KeyReader<'a, 'c, DB> {
     }
 
     fn numbered(&mut self, selected: SelectedRow<DB>) -> Result<NumberedRow, Error> {
+        let Numbering {
+            mapping, collated, ..
+        } = self.numbering;
+        let place = mapping.model.columns.len() + collated.len();
+        let version = self.version.as_ref();
+        let version = version.map(|_| DB::Driver::number(&selected.columns, place));
+        let version = version
+            .transpose()
+            .map_err(|source| Error::of::<DB>(selected.at, source))?;
         Ok(NumberedRow {
-            id: selected.id(self.numbering.mapping)?,
+            id: selected.id(mapping)?,
             values: self.numbering.of_row(&selected)?,
+            version: version
+                .flatten()
+                .map(|version| (version, DB::Driver::bytes_of(&selected.columns))),
             row: selected.row,
         })
     }

@@ -72,7 +72,7 @@ impl<DB: Supported> Chunk<'_, DB> {
                     continue;
                 }
                 // Without a lock: the rows are locked, and MariaDB would find a deadlock with who waits for one of them.
-                let find = Statement::find_by_key(mapping, lookup, records, &[], None);
+                let find = Statement::find_by_key(mapping, lookup, records, (&[], None), None);
                 rows.extend(self.read_all(session, find.map_err(failed)?).await?);
             }
             self.take_created(session, wanted, rows, after).await?;

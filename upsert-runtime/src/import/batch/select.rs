@@ -15,11 +15,14 @@ use super::cascade::SelfReference;
 use super::read::Cursor;
 
 impl<DB: Supported> Statement<DB> {
-    /// `SELECT …, <collation keys> FROM "taxonomy"`
-    fn select(mapping: Mapping<DB>, collated: &[usize]) -> Self {
+    /// `SELECT …, <collation keys>, <version> FROM "taxonomy"`
+    fn select(mapping: Mapping<DB>, collated: &[usize], version: Option<&str>) -> Self {
         let Sql { select, from, .. } = mapping.sql();
         let mut this = Self::of_many(*select);
         this.collation_keys_of_rows(mapping, collated);
+        for piece in version.map_or(["", ""], |version| [", ", version]) {
+            this.push(piece);
+        }
         this.push(from);
         this
     }
@@ -41,10 +44,10 @@ impl<DB: Supported> Statement<DB> {
         mapping: Mapping<DB>,
         key: &Lookup,
         records: &[&New],
-        collated: &[usize],
+        (collated, version): (&[usize], Option<&str>),
         lock: Option<&str>,
     ) -> sqlx::Result<Self> {
-        let mut this = Self::select(mapping, collated);
+        let mut this = Self::select(mapping, collated, version);
         this.push(" WHERE ");
         this.key_in(mapping, key.columns, records)?;
         this.push(lock.unwrap_or_default());
@@ -187,7 +190,7 @@ impl<DB: Supported> Statement<DB> {
 
     /// `SELECT … FROM "taxonomy" WHERE "id" IN (?, …)`
     pub(super) fn read_rows(mapping: Mapping<DB>, rows: &[&Row]) -> sqlx::Result<Self> {
-        let mut this = Self::select(mapping, &[]);
+        let mut this = Self::select(mapping, &[], None);
         this.push(" WHERE ");
         this.id_in(mapping, rows)?;
         Ok(this)
@@ -201,7 +204,7 @@ impl<DB: Supported> Statement<DB> {
         locking: Locking,
     ) -> sqlx::Result<Self> {
         let id = mapping.sql().names[mapping.model.id];
-        let mut this = Self::select(mapping, collated);
+        let mut this = Self::select(mapping, collated, None);
         this.push(" WHERE ");
         this.id_in(mapping, rows)?;
         this.push(&format!(" ORDER BY {id}"));
@@ -224,7 +227,7 @@ impl<DB: Supported> Statement<DB> {
             referenced,
             ..
         } = reference;
-        let mut this = Self::select(mapping, collated);
+        let mut this = Self::select(mapping, collated, None);
         this.push(&format!(
             " WHERE ({columns}) IN (SELECT {referenced}{from} WHERE "
         ));

@@ -114,7 +114,8 @@ impl<'t, DB: Supported> Course<'t, DB> {
         } else {
             0
         };
-        let first_pass = FirstPass::new(&mut self.table, chunk_size);
+        let keeps_rows = self.table.keeps_rows(self.ledger.wants_rows());
+        let first_pass = FirstPass::new(&mut self.table, chunk_size, keeps_rows);
         let learned = Box::pin(first_pass.run(source)).await?;
         if self.table.locks_first {
             self.table.place.mark().await?;

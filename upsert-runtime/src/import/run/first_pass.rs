@@ -6,7 +6,7 @@ use std::mem;
 
 use crate::backend::Supported;
 use crate::error::Error;
-use crate::import::batch::{KeyReader, Keyed};
+use crate::import::batch::{KeptRow, KeptRows, KeyReader, Keyed};
 use crate::import::plan::{IdentityMap, RecordState};
 use crate::import::source::Source;
 use crate::mapping::Mapping;
@@ -51,14 +51,17 @@ pub(super) struct FirstPass<'p, 't, DB: Supported> {
     learned: Learned,
     /// How many records are looked up at once.
     chunk_size: usize,
+    /// Whether rows that are to be changed are kept for the second reading.
+    keeps_rows: bool,
 }
 
 impl<'p, 't, DB: Supported> FirstPass<'p, 't, DB> {
-    pub(super) fn new(table: &'p mut Table<'t, DB>, chunk_size: usize) -> Self {
+    pub(super) fn new(table: &'p mut Table<'t, DB>, chunk_size: usize, keeps_rows: bool) -> Self {
         Self {
             table,
             learned: Learned::default(),
             chunk_size,
+            keeps_rows,
         }
     }
 
@@ -98,6 +101,7 @@ impl<'p, 't, DB: Supported> FirstPass<'p, 't, DB> {
 
     /// Looks records up, in halves where one of them cannot be.
     async fn look_up(&mut self, records: Vec<(u32, New)>) -> Result<(), Error> {
+        let keeps = self.keeps_rows;
         let mut batches = vec![records];
         while let Some(mut records) = batches.pop() {
             let mut work = LookUp {
@@ -105,6 +109,7 @@ impl<'p, 't, DB: Supported> FirstPass<'p, 't, DB> {
                 map: &mut self.table.map,
                 collated: &self.table.facts.collated,
                 locks: self.table.locks_first,
+                kept: keeps.then_some(&mut self.table.kept),
                 records: &records,
             };
             let error = match self.table.place.run(&mut work).await {
@@ -132,6 +137,8 @@ struct LookUp<'i, DB: Supported> {
     collated: &'i [usize],
     /// Whether the rows that are found are locked.
     locks: bool,
+    /// Where rows go that are changed and need not be read again.
+    kept: Option<&'i mut KeptRows>,
     records: &'i [(u32, New)],
 }
 
@@ -154,6 +161,9 @@ impl<DB: Supported> UnitOfWork<DB> for LookUp<'_, DB> {
         let records = records.into_iter().zip(&values);
         let records: Vec<Keyed<'_>> = records.map(|(new, values)| Keyed { new, values }).collect();
         let mut reader = KeyReader::new(session, &mut self.map.keys, self.collated);
+        if self.kept.is_some() {
+            reader = reader.with_versions();
+        }
         let found = if self.locks {
             reader.find_and_lock(&records).await?
         } else {
@@ -162,18 +172,32 @@ impl<DB: Supported> UnitOfWork<DB> for LookUp<'_, DB> {
         let mut rows = HashMap::new();
         for read in found.rows {
             let (row, _) = self.map.see(&read.id, &read.values);
-            rows.insert(row, read.row);
+            rows.insert(row, (read.row, read.version));
         }
         for (lookup, key) in found.ambiguous {
             self.map.see_ambiguous(lookup, key);
         }
-        // What is unchanged need not be read again.
+        // What is unchanged need not be read again, nor what can be told to be still as it was.
         for (record, new) in self.records {
-            if let Some(row) = self.map.found_by(*record)
-                && let Some(stored) = rows.get(&row)
-                && !self.mapping.would_change(stored, new)
+            let Some(number) = self.map.found_by(*record) else {
+                continue;
+            };
+            let Some((stored, _)) = rows.get(&number) else {
+                continue;
+            };
+            if !self.mapping.would_change(stored, new) {
+                self.map.note_same(number, *record);
+            } else if let Some(kept) = &mut self.kept
+                && let Some((row, Some((version, bytes)))) = rows.remove(&number)
             {
-                self.map.note_same(row, *record);
+                kept.keep(
+                    number,
+                    KeptRow {
+                        row,
+                        version,
+                        bytes,
+                    },
+                );
             }
         }
         Ok(())

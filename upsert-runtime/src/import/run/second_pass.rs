@@ -152,11 +152,8 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
             && !self.reads_unchanged()
     }
 
-    /// Whether rows that need no change are read with their chunks all the same.
     fn reads_unchanged(&self) -> bool {
-        self.table.facts.writes_itself
-            || self.table.place.is_one_transaction()
-            || self.ledger.wants_rows()
+        self.table.reads_unchanged(self.ledger.wants_rows())
     }
 
     /// Notes that a record is its row already.
@@ -228,6 +225,7 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
             groups: &batch.groups,
             references: &table.references,
             candidates: table.candidates.reborrow(),
+            kept: &mut table.kept,
             key_columns: &mut table.key_columns,
             is_readable: &mut table.is_readable,
             refused_ways: 0,

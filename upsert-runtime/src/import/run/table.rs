@@ -8,7 +8,7 @@ use sqlx_core::rt;
 use crate::backend::{Dialect as _, Supported};
 use crate::error::Error;
 use crate::import::batch::{
-    self, Candidates, Facts, KeyColumns, KeyReader, Moved, NumberedRow, SelfReference,
+    self, Candidates, Facts, KeptRows, KeyColumns, KeyReader, Moved, NumberedRow, SelfReference,
 };
 use crate::import::options::Scope;
 use crate::import::plan::{IdentityMap, Keys, Plan, Planning, Rules};
@@ -27,6 +27,8 @@ pub(super) struct Table<'t, DB: Supported> {
     pub(super) facts: Facts,
     /// Its foreign keys to itself, which are asked for if rows are missing.
     pub(super) references: Vec<SelfReference>,
+    /// Its rows that need not be read again.
+    pub(super) kept: KeptRows,
     /// Its key columns that have had to be parked.
     pub(super) key_columns: KeyColumns,
     /// Whether a row that the import created could be read.
@@ -55,6 +57,7 @@ impl<'t, DB: Supported> Table<'t, DB> {
             map: IdentityMap::new(keys),
             candidates: Candidates::new(mapping, scope),
             references: Vec::new(),
+            kept: KeptRows::default(),
             locks_first: false,
             brings_rows: false,
             moved: Moved::default(),
@@ -124,6 +127,18 @@ impl<'t, DB: Supported> Table<'t, DB> {
         let is_alone = !DB::Driver::CAPABILITIES.locks_rows;
         let has_locked = self.locks_first && (strangers.is_empty() || self.brings_rows);
         is_alone || has_locked || self.place.sees_a_snapshot().await
+    }
+
+    /// Whether rows that need no change are read with their chunks all the same: something may happen to them, or they are to be shown.
+    pub(super) fn reads_unchanged(&self, wants_rows: bool) -> bool {
+        self.facts.writes_itself || self.place.is_one_transaction() || wants_rows
+    }
+
+    /// Whether rows are kept that are to be changed, as it is enough to ask whether they are still of the version that was read.
+    pub(super) fn keeps_rows(&self, wants_rows: bool) -> bool {
+        DB::Driver::CAPABILITIES.locks_in_order
+            && self.facts.are_keys_unique
+            && !self.reads_unchanged(wants_rows)
     }
 
     /// Makes the plan. It asks no database, so that others are let run between its stages.

@@ -1,10 +1,10 @@
-//! Rows that come between the two readings of an import, of records that found none in the first one. Where a unique index would say no to
-//! a second row of theirs they are not looked up again before they are created.
+//! What others do between the two readings of an import. The second one looks up again neither what found no row, where a unique index
+//! would say no to a second one, nor what is still of the version that was read.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use tokio_stream::StreamExt as _;
-use upsert_runtime::LockedUpsert;
+use upsert_runtime::{LockedUpsert, Report};
 use upsert_tests::Target;
 
 use super::super::log::logged;
@@ -14,6 +14,7 @@ tests![
     a_row_that_comes_is_found,
     a_row_that_comes_where_no_index_says_no,
     what_is_asked_again on ["postgres", "mysql"],
+    a_row_that_is_changed_is_judged_anew,
 ];
 
 #[derive(Debug, Clone, PartialEq, LockedUpsert)]
@@ -45,34 +46,43 @@ async fn with_table(db: &Db, keys: &str) {
     .await;
 }
 
+/// Imports these records, while others do this between the two readings.
+async fn import_while(
+    db: &Db,
+    records: Vec<NewEntry>,
+    chunk_size: usize,
+    others: &str,
+) -> Report<Entry> {
+    let opened = AtomicU32::new(0);
+    let (pool, others) = (db.pool.clone(), others.to_owned());
+    let open = || {
+        let is_second = opened.fetch_add(1, Ordering::Relaxed) == 1;
+        let (pool, others) = (pool.clone(), others.clone());
+        let records = records.clone().into_iter().enumerate();
+        Box::pin(tokio_stream::iter(records).then(move |(place, record)| {
+            let (pool, others) = (pool.clone(), sqlx::AssertSqlSafe(others.clone()));
+            async move {
+                if is_second && place == 0 {
+                    let done = sqlx::raw_sql(others).execute(&pool).await;
+                    done.expect("what others do");
+                }
+                Ok::<_, std::io::Error>(record)
+            }
+        }))
+    };
+    let report = Entry::import_from(open).chunk_size(chunk_size);
+    report.run(&db.pool).await.expect("an import")
+}
+
 /// Others create a row of records 1, by its first key, and 2, by its second one, into this table; then their records are updates, and
 /// nothing else is.
 async fn rows_come(db: &Db, table: &str, case: &str) {
+    let others = format!(
+        "INSERT INTO {table} (number, site, slug, name) VALUES (1, 1, 'other', 'theirs'), (NULL, 1, 's2', 'theirs')"
+    );
     for chunk_size in [1, 4, 100] {
         db.run("DELETE FROM entry").await;
-        let opened = AtomicU32::new(0);
-        let pool = db.pool.clone();
-        let open = || {
-            let (is_second, pool) = (opened.fetch_add(1, Ordering::Relaxed) == 1, pool.clone());
-            let rows = format!(
-                "INSERT INTO {table} (number, site, slug, name) VALUES (1, 1, 'other', 'theirs'), (NULL, 1, 's2', 'theirs')"
-            );
-            let records = entries().into_iter().enumerate();
-            Box::pin(tokio_stream::iter(records).then(move |(place, entry)| {
-                let (pool, rows) = (pool.clone(), sqlx::AssertSqlSafe(rows.clone()));
-                async move {
-                    if is_second && place == 0 {
-                        sqlx::raw_sql(rows)
-                            .execute(&pool)
-                            .await
-                            .expect("rows of others");
-                    }
-                    Ok::<_, std::io::Error>(entry)
-                }
-            }))
-        };
-        let report = Entry::import_from(open).chunk_size(chunk_size);
-        let report = report.run(&db.pool).await.expect("an import");
+        let report = import_while(db, entries(), chunk_size, &others).await;
         let counts = (report.created, report.updated, report.failed.len());
         assert_eq!(counts, (4, 2, 0), "{case}, {chunk_size}: {report}");
         assert_eq!(
@@ -145,5 +155,45 @@ async fn what_is_asked_again(db: Db) {
     for keys in ["", ", UNIQUE (number), UNIQUE (site, slug, name)"] {
         // By each of the keys.
         assert_eq!(asked(keys).await, unique + 2, "{keys}");
+    }
+}
+
+async fn a_row_that_is_changed_is_judged_anew(db: Db) {
+    with_table(&db, UNIQUE).await;
+    let others = "UPDATE entry SET name = 'ours' WHERE slug = 's0'; \
+         UPDATE entry SET number = NULL WHERE slug = 's1'; \
+         UPDATE entry SET slug = 'moved' WHERE slug = 's2'; \
+         DELETE FROM entry WHERE slug = 's3'; \
+         UPDATE entry SET slug = 'passing' WHERE number = 4; \
+         UPDATE entry SET slug = 's4' WHERE number = 5; \
+         UPDATE entry SET slug = 's5' WHERE number = 4";
+    for chunk_size in [1, 4, 100] {
+        db.run("DELETE FROM entry").await;
+        let before = entries().into_iter().map(|entry| NewEntry {
+            name: "old".to_owned(),
+            ..entry
+        });
+        Entry::import(before).run(&db.pool).await.expect("rows");
+        let report = import_while(&db, entries(), chunk_size, others).await;
+        // 0 is as it should be by now; 2 has no number to be found by, and 3 is gone.
+        let counts = (report.unchanged, report.updated, report.created);
+        assert_eq!(counts, (1, 3, 2), "{chunk_size}: {report}");
+        assert!(report.failed.is_empty(), "{report}");
+        assert_eq!(
+            db.texts(
+                "SELECT slug || ' ' || coalesce(number, -1) || ' ' || name FROM entry ORDER BY slug"
+            )
+            .await,
+            [
+                "moved -1 old",
+                "s0 0 ours",
+                "s1 1 ours",
+                "s2 -1 ours",
+                "s3 3 ours",
+                "s4 4 ours",
+                "s5 5 ours"
+            ],
+            "{chunk_size}"
+        );
     }
 }
