@@ -78,6 +78,8 @@ struct Faults {
     /// What the first clients meet that connect.
     refusal: Option<Arc<(AtomicU32, Refusal)>>,
     answers: Arc<[(AtomicU32, Answer)]>,
+    /// Whether what only MariaDB reads in a statement is a comment.
+    hides_comments: bool,
     /// Whether the server is not told that the client wants an UPDATE to count the rows that it finds (MySQL's `FOUND_ROWS`).
     counts_changed_rows: bool,
 }
@@ -129,6 +131,15 @@ impl Proxy {
     pub async fn counting_changed_rows<DB: Target>(db: &Database<DB>) -> Self {
         let faults = Faults {
             counts_changed_rows: true,
+            ..Faults::default()
+        };
+        Self::start(db, faults).await
+    }
+
+    /// Has a MariaDB take for a comment what MySQL does: what stands in `/*M!` and `*/`.
+    pub async fn hiding_comments<DB: Target>(db: &Database<DB>) -> Self {
+        let faults = Faults {
+            hides_comments: true,
             ..Faults::default()
         };
         Self::start(db, faults).await
@@ -270,6 +281,11 @@ impl Wire {
             if !self.speaks && DB::TARGET == "mysql" && self.faults.counts_changed_rows {
                 const FOUND_ROWS: u8 = 2;
                 message[4] &= !FOUND_ROWS;
+            }
+            if self.faults.hides_comments {
+                while let Some(place) = message.windows(4).position(|part| part == b"/*M!") {
+                    message[place + 2] = b' ';
+                }
             }
             if let (Some(meanwhile), [b'P', _, _, _, _, texts @ ..]) =
                 (&self.faults.meanwhile, &message[..])

@@ -1,8 +1,9 @@
 //! Keys that a trigger or the column's type makes another of, and rows that are read again by a sure sign.
 
+use sqlx::Pool;
 use sqlx::types::chrono::{DateTime, Utc};
 use upsert_runtime::{LockedUpsert, Outcome};
-use upsert_tests::Target;
+use upsert_tests::{Proxy, Target};
 
 use super::models::{NewTaxonomy, Taxonomy, record, upsert, with_rows};
 use crate::{Db, Sqlx};
@@ -21,6 +22,7 @@ tests![
     an_import_ends_the_same_whoever_looks,
     an_import_of_times_that_are_rounded on ["postgres", "mysql"],
     an_import_of_keys_that_are_stored_as_equal_ones,
+    an_import_into_a_server_that_gives_no_rows on ["mysql"],
 ];
 
 /// Makes small letters of a column of each new row. A trigger of SQLite can do so only after the row is stored.
@@ -257,9 +259,19 @@ fn tag(slug: &str) -> NewTag {
 const TAG: &str = "CREATE TABLE tag (id varchar(36) PRIMARY KEY DEFAULT uuid(), seq bigint AUTO_INCREMENT UNIQUE, \
      slug {text} UNIQUE, name {text} NOT NULL) AUTO_INCREMENT = 7";
 
+/// Where the INSERT gives the row, and where it does not, as on MySQL.
 async fn an_id_of_text_beside_a_counter(db: Db) {
+    let proxy = Proxy::hiding_comments(&db).await;
+    for pool in [db.pool.clone(), proxy.pool(&db, 2)] {
+        db.run("DROP TABLE IF EXISTS tag").await;
+        an_id_of_text_beside_a_counter_by(&db, &pool).await;
+        pool.close().await;
+    }
+}
+
+async fn an_id_of_text_beside_a_counter_by(db: &Db, pool: &Pool<Sqlx>) {
     db.run(TAG).await;
-    let done = Tag::upsert(tag("rock")).run(&db.pool).await;
+    let done = Tag::upsert(tag("rock")).run(pool).await;
     let done = done.expect("an upsert");
     assert_eq!((done.outcome, &*done.row.slug), (Outcome::Created, "rock"));
     // A stranger, whose id is equal to the next number of the counter when it is compared as a number.
@@ -267,10 +279,10 @@ async fn an_id_of_text_beside_a_counter(db: Db) {
         .await;
     db.run("ALTER TABLE tag AUTO_INCREMENT = 8").await;
     for slug in ["jazz", "folk", "soul"] {
-        let done = Tag::upsert(tag(slug)).run(&db.pool).await;
+        let done = Tag::upsert(tag(slug)).run(pool).await;
         let done = done.expect("an upsert");
         assert_eq!((done.outcome, &*done.row.slug), (Outcome::Created, slug));
-        let mut tx = db.pool.begin().await.expect("a transaction");
+        let mut tx = pool.begin().await.expect("a transaction");
         let slug = format!("{slug} too");
         let done = Tag::upsert(tag(&slug)).run_in(&mut tx).await;
         let done = done.expect("an upsert");
@@ -279,8 +291,8 @@ async fn an_id_of_text_beside_a_counter(db: Db) {
     }
     assert_eq!(db.number("SELECT count(*) FROM tag").await, 8);
     // Neither a key nor a number tells which row it is, and it is not told as one that was not stored.
-    lower(&db, "tag", "slug").await;
-    let error = Tag::upsert(tag("ABC")).run(&db.pool).await.unwrap_err();
+    lower(db, "tag", "slug").await;
+    let error = Tag::upsert(tag("ABC")).run(pool).await.unwrap_err();
     assert_eq!(
         error.to_string(),
         "`Tag`: create: the key that the database stored in `slug` is not the one given"
@@ -296,8 +308,16 @@ struct Place {
 }
 
 async fn an_id_of_a_sequence_beside_a_counter(db: Db) {
+    let proxy = Proxy::hiding_comments(&db).await;
+    for pool in [db.pool.clone(), proxy.pool(&db, 2)] {
+        an_id_of_a_sequence_beside_a_counter_by(&db, &pool).await;
+        pool.close().await;
+    }
+}
+
+async fn an_id_of_a_sequence_beside_a_counter_by(db: &Db, pool: &Pool<Sqlx>) {
     db.run(
-        "CREATE SEQUENCE s START 1000; \
+        "DROP TABLE IF EXISTS place; DROP SEQUENCE IF EXISTS s; CREATE SEQUENCE s START 1000; \
          CREATE TABLE place (id bigint PRIMARY KEY DEFAULT NEXTVAL(s), seq bigint AUTO_INCREMENT UNIQUE, slug {text} UNIQUE); \
          INSERT INTO place (id, seq, slug) VALUES (1, 100, 'stranger'); ALTER TABLE place AUTO_INCREMENT = 1; \
          INSERT INTO place (id, seq, slug) VALUES (101, 50, 'another')",
@@ -307,18 +327,27 @@ async fn an_id_of_a_sequence_beside_a_counter(db: Db) {
         let new = NewPlace {
             slug: slug.to_owned(),
         };
-        let done = Place::upsert(new).run(&db.pool).await.expect("an upsert");
+        let done = Place::upsert(new).run(pool).await.expect("an upsert");
         assert_eq!((done.outcome, &*done.row.slug), (Outcome::Created, slug));
         assert!(done.row.id >= 1000, "{}", done.row.id);
     }
 }
 
 async fn a_row_is_read_back_beside_an_older_one_of_a_snapshot(db: Db) {
+    let proxy = Proxy::hiding_comments(&db).await;
+    for pool in [db.pool.clone(), proxy.pool(&db, 2)] {
+        db.run("DROP TABLE IF EXISTS tag").await;
+        a_row_is_read_back_by(&db, &pool).await;
+        pool.close().await;
+    }
+}
+
+async fn a_row_is_read_back_by(db: &Db, pool: &Pool<Sqlx>) {
     db.run(TAG).await;
-    let stored = Tag::upsert(tag("rock")).run(&db.pool).await;
+    let stored = Tag::upsert(tag("rock")).run(pool).await;
     stored.expect("an upsert");
     // REPEATABLE READ, the server's default: a plain read sees `rock` in the row that has another key by now.
-    let mut tx = db.pool.begin().await.expect("a transaction");
+    let mut tx = pool.begin().await.expect("a transaction");
     let seen = sqlx::query("SELECT * FROM tag").fetch_all(&mut *tx).await;
     assert_eq!(seen.expect("rows").len(), 1);
     db.run("UPDATE tag SET slug = 'jazz'").await;
@@ -431,4 +460,34 @@ async fn an_import_of_keys_that_are_stored_as_equal_ones(db: Db) {
             assert_eq!(told, (0..).zip(stored).collect::<Vec<_>>());
         }
     }
+}
+
+/// MySQL takes RETURNING for a comment.
+async fn an_import_into_a_server_that_gives_no_rows(db: Db) {
+    let proxy = Proxy::hiding_comments(&db).await;
+    let pool = proxy.pool(&db, 2);
+    with_rows(&db, []).await;
+    lower(&db, "taxonomy", "slug").await;
+    for (chunk_size, looks) in [(1, false), (10, false), (10, true)] {
+        db.run("DELETE FROM taxonomy").await;
+        let slugs = ["abc", "DEF", "ghi"];
+        let import = Taxonomy::import(slugs.map(|slug| record(None, slug)));
+        let report = import
+            .chunk_size(chunk_size)
+            .changes(looks)
+            .run(&pool)
+            .await;
+        let report = report.expect("an import");
+        let [failure] = &report.failed[..] else {
+            panic!("{report}");
+        };
+        assert_eq!(failure.error.to_string(), SLUG_IS_ALTERED);
+        assert_eq!((report.created, failure.index), (2, 1), "{report}");
+        let told = report.changes.iter();
+        let told: Vec<&str> = told
+            .filter_map(|change| Some(&*change.after.as_ref()?.slug))
+            .collect();
+        assert_eq!(told, if looks { &["abc", "ghi"][..] } else { &[] });
+    }
+    pool.close().await;
 }

@@ -112,8 +112,9 @@ pub trait Dialect {
     }
 
     /// The expression that gives a row's column the value 1 where an update may be stored otherwise than it was written, or not at all:
-    /// by triggers, rules, generated columns.
-    fn alters_updates(from: &str) -> String;
+    /// by triggers, rules, generated columns. Nor is it sure what is stored in a column that may be NULL, of these whose fields cannot be,
+    /// where the database makes NULL of some values.
+    fn alters_updates(from: &str, required: &[&str]) -> String;
 
     /// Selects a row if a deletion can come back to the table by `ON DELETE CASCADE` of other tables.
     fn cascades_by_others(from: &str) -> String;

@@ -213,12 +213,17 @@ impl Dialect for MySql {
     // Who has not the right to triggers does not see them in MySQL, and their names alone in MariaDB (10.11, 11.8):
     // <https://dev.mysql.com/doc/refman/8.4/en/information-schema-triggers-table.html>. Neither a view nor a temporary table is a
     // BASE TABLE.
-    fn alters_updates(from: &str) -> String {
+    // A time before 1970 becomes NULL where a `timestamp` may be.
+    fn alters_updates(from: &str, required: &[&str]) -> String {
         let (schema, table, _) = in_catalog(from, "");
+        let required = required.iter().map(|name| literal(&unquoted(name)));
+        let required = required.chain(["NULL".to_owned()]);
+        let required = required.collect::<Vec<_>>().join(", ");
         let is_table = format!("TABLE_SCHEMA = {schema} AND TABLE_NAME = {table}");
         format!(
             "CASE WHEN NOT EXISTS (SELECT 1 FROM information_schema.TABLES WHERE {is_table} AND TABLE_TYPE = 'BASE TABLE') \
-             OR EXISTS (SELECT 1 FROM information_schema.COLUMNS WHERE {is_table} AND GENERATION_EXPRESSION <> '') \
+             OR EXISTS (SELECT 1 FROM information_schema.COLUMNS WHERE {is_table} AND (GENERATION_EXPRESSION <> '' \
+             OR COLUMN_NAME IN ({required}) AND IS_NULLABLE = 'YES')) \
              OR EXISTS (SELECT 1 FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = {schema} \
              AND EVENT_OBJECT_TABLE = {table} AND EVENT_MANIPULATION = 'UPDATE') \
              OR VERSION() NOT LIKE '%MariaDB%' AND NOT EXISTS (\

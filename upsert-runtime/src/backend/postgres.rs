@@ -195,11 +195,13 @@ impl Dialect for Postgres {
         ))
     }
 
-    fn alters_updates(from: &str) -> String {
+    // A view whose rules do something else than an UPDATE gives no rows of one.
+    fn alters_updates(from: &str, _: &[&str]) -> String {
         let table = literal(from.trim_start_matches(" FROM "));
         format!(
-            "(SELECT CASE WHEN {RUNS_CODE} \
-             OR EXISTS (SELECT FROM pg_attribute WHERE attrelid = pg_class.oid AND attgenerated <> '') \
+            "(SELECT CASE WHEN ({RUNS_CODE} \
+             OR EXISTS (SELECT FROM pg_attribute WHERE attrelid = pg_class.oid AND attgenerated <> '')) \
+             AND NOT EXISTS (SELECT FROM pg_rewrite WHERE ev_class = pg_class.oid AND ev_type = '2' AND is_instead) \
              THEN '1' END FROM pg_class WHERE oid = {table}::regclass)"
         )
     }

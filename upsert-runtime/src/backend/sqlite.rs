@@ -137,13 +137,17 @@ impl Dialect for Sqlite {
         )
     }
 
-    fn alters_updates(from: &str) -> String {
+    // A float that is no number is stored as NULL.
+    fn alters_updates(from: &str, required: &[&str]) -> String {
         let (schema, table) = path(from);
         let (within, table) = (within(schema.as_deref()), literal(&table));
-        // They are hidden from `table_info`: 2 those that are made when they are read, 3 the stored ones.
+        let required = required.iter().map(|name| literal(&unquoted(name)));
+        let required = required.chain(["NULL".to_owned()]);
+        let required = required.collect::<Vec<_>>().join(", ");
+        // Generated columns are hidden from `table_info`: 2 those that are made when they are read, 3 the stored ones.
         format!(
-            "CASE WHEN {} = '1' \
-             OR EXISTS (SELECT 1 FROM pragma_table_xinfo({table}{within}) WHERE hidden IN (2, 3)) THEN '1' END",
+            "CASE WHEN {} = '1' OR EXISTS (SELECT 1 FROM pragma_table_xinfo({table}{within}) \
+             WHERE hidden IN (2, 3) OR (\"notnull\" = 0 AND pk = 0 AND name COLLATE NOCASE IN ({required}))) THEN '1' END",
             Self::writes_itself(from)
         )
     }

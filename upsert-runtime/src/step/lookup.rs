@@ -5,7 +5,7 @@ use std::ops::RangeTo;
 use crate::backend::{Codec as _, Dialect as _, Supported};
 use crate::error::{Error, Operation};
 use crate::locking::Locking;
-use crate::mapping::Mapping;
+use crate::mapping::{Mapping, Target};
 use crate::schema::{KeyPath, Lookup};
 use crate::value::{KeyParts, New, Row};
 
@@ -346,9 +346,19 @@ impl<DB: Supported> Session<'_, DB> {
         Operation::LookUp { lookup }
     }
 
-    /// The row as it is now, after a write of ours.
+    /// The row as it is now, after a write of ours. It is locked. A locking read may leave out what a policy lets nobody write any
+    /// more; elsewhere a plain one may see the row as a snapshot has it (MySQL, where the values that were written are those that
+    /// somebody else had written before).
     pub(crate) async fn read_again(&mut self, row: &Row) -> sqlx::Result<Row> {
-        let rows = self.fetch(Statement::read_row(self.mapping, row)?).await?;
+        let is_plain = DB::Driver::CAPABILITIES.hides_rows;
+        let target = Target {
+            mapping: self.mapping,
+            locking: Locking {
+                is_plain,
+                ..self.locking
+            },
+        };
+        let rows = self.fetch(Statement::find_row(target, row)?).await?;
         self.mapping
             .decode(rows.first().ok_or(sqlx::Error::RowNotFound)?)
     }

@@ -177,13 +177,6 @@ impl<DB: Supported> Statement<DB> {
         Ok(this)
     }
 
-    /// Reads a row that is known, without a lock.
-    pub(crate) fn read_row(mapping: Mapping<DB>, row: &Row) -> sqlx::Result<Self> {
-        let mut this = Self::new(mapping.sql().by_id);
-        mapping.bind_id(row, &mut this.arguments)?;
-        Ok(this)
-    }
-
     /// Binds these columns of creating data, in this order, for placeholders that are there already.
     pub(crate) fn bind_new(
         &mut self,

@@ -74,7 +74,12 @@ impl<DB: Supported> Session<'_, DB> {
         // One row alone is one that a trigger kept as it was, or one that was written and is gone.
         let behind = usize::from(reads_behind.is_some());
         let mapping = self.mapping;
-        let stored = mapping.decode(rows.get(behind).ok_or(sqlx::Error::RowNotFound)?)?;
+        let stored = mapping.decode(rows.get(behind).ok_or(sqlx::Error::RowNotFound)?);
+        let stored = match stored {
+            Ok(stored) => stored,
+            // A trigger behind it may have mended it.
+            Err(_) => self.read_again(row).await?,
+        };
         // Nor is it there if a trigger has given it another id.
         if mapping.id_bytes(&stored)? != mapping.id_bytes(row)? {
             return Err(sqlx::Error::RowNotFound);

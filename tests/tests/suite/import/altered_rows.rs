@@ -1,12 +1,15 @@
 //! Rows that the database makes others of than an update has written. What becomes of a record is what becomes of it with
 //! `upsert`, whoever looks.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sqlx::Pool;
+use sqlx::types::chrono::{DateTime, Utc};
 use upsert_runtime::{LockedUpsert, Outcome};
 use upsert_tests::Target;
 
+use super::super::races::in_snapshots_that_go_stale;
 use crate::{Db, Sqlx};
 
 tests![
@@ -17,6 +20,10 @@ tests![
     a_column_that_is_made_of_others,
     a_row_that_cannot_be_read_in_a_swap,
     a_trigger_without_the_right_to_it on ["mysql"],
+    what_a_trigger_behind_it_fills_in on ["postgres", "sqlite"],
+    a_row_that_a_trigger_keeps_as_it_is_beside_a_snapshot on ["mysql"],
+    a_value_that_is_stored_as_null on ["mysql", "sqlite"],
+    a_view_with_rules on ["postgres"],
 ];
 
 #[derive(Debug, Clone, PartialEq, LockedUpsert)]
@@ -255,4 +262,158 @@ async fn a_trigger_without_the_right_to_it(db: Db) {
     it_fails_alone_for(&db, &pool, "column `note` is NULL").await;
     pool.close().await;
     db.run(&format!("DROP USER '{user}'@'%'")).await;
+}
+
+/// The row cannot be read when it is written, and can be when the statement has ended.
+async fn what_a_trigger_behind_it_fills_in(db: Db) {
+    with_items(&db, "DEFAULT 'noted'").await;
+    db.run("DELETE FROM item").await;
+    db.run(&match Sqlx::TARGET {
+        "postgres" => "ALTER TABLE item ALTER note DROP DEFAULT; \
+             CREATE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             UPDATE item SET note = 'of ' || new.name WHERE id = new.id AND note IS DISTINCT FROM 'of ' || new.name; RETURN NULL; END $$; \
+             CREATE TRIGGER fill AFTER INSERT OR UPDATE ON item FOR EACH ROW EXECUTE FUNCTION fill()"
+            .to_owned(),
+        _ => {
+            let fill = "BEGIN UPDATE item SET note = 'of ' || new.name WHERE id = new.id; END";
+            format!(
+                "CREATE TRIGGER empty AFTER INSERT ON item BEGIN UPDATE item SET note = NULL WHERE id = new.id; END; \
+                 CREATE TRIGGER filled AFTER UPDATE OF note ON item WHEN new.note IS NULL {fill}; \
+                 CREATE TRIGGER renamed AFTER UPDATE OF name ON item {fill}"
+            )
+        }
+    })
+    .await;
+    let done = Item::upsert(item(0, "old")).run(&db.pool).await;
+    let done = done.expect("an upsert");
+    assert_eq!(
+        (done.outcome, &*done.row.note),
+        (Outcome::Created, "of old")
+    );
+    for (chunk_size, looks) in [(1, false), (1, true), (100, false), (100, true)] {
+        db.run("DELETE FROM item").await;
+        for name in ["old", "new"] {
+            let notes = Mutex::new(Vec::new());
+            let mut import = Item::import((0..ITEMS).map(|number| item(number, name)));
+            if looks {
+                import = import.each(|_, row, _| notes.lock().unwrap().push(row.note.clone()));
+            }
+            let report = import.chunk_size(chunk_size).run(&db.pool).await;
+            let report = report.expect("an import");
+            let done = report.created + report.updated;
+            assert_eq!(
+                (done, report.failed.len()),
+                (8, 0),
+                "{chunk_size} {looks}: {report}"
+            );
+            let told = notes.into_inner().unwrap();
+            let note = format!("of {name}");
+            assert_eq!(told, vec![note; if looks { 8 } else { 0 }], "{chunk_size}");
+        }
+    }
+}
+
+/// What is written is what another writer has stored meanwhile, so that the row gets no new version of this transaction's.
+async fn a_row_that_a_trigger_keeps_as_it_is_beside_a_snapshot(db: Db) {
+    with_items(&db, "NOT NULL DEFAULT 'noted'").await;
+    db.run("CREATE TRIGGER act BEFORE UPDATE ON item FOR EACH ROW SET new.name = IF(new.name = 'ours', old.name, new.name)")
+        .await;
+    let pool = in_snapshots_that_go_stale(&db).await;
+    for imports in [false, true] {
+        refill(&db).await;
+        let mut tx = pool.begin().await.expect("a transaction");
+        let seen = sqlx::query("SELECT * FROM item").fetch_all(&mut *tx).await;
+        assert_eq!(seen.expect("rows").len(), 8);
+        db.run("UPDATE item SET name = 'theirs'").await;
+        let told = if imports {
+            let told = Mutex::new(Vec::new());
+            let import = Item::import([item(1, "ours")]);
+            let import = import.each(|_, row, _| told.lock().unwrap().push(row.name.clone()));
+            import.run_in(&mut tx).await.expect("an import");
+            told.into_inner().unwrap()
+        } else {
+            let upsert = Item::upsert(item(1, "ours")).run_in(&mut tx).await;
+            vec![upsert.expect("an upsert").row.name]
+        };
+        assert_eq!(told, ["theirs"], "{imports}");
+        tx.commit().await.expect("a commit");
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, LockedUpsert)]
+#[upsert(table = "measured")]
+#[lookup(slug)]
+struct Level {
+    id: i64,
+    slug: String,
+    value: f64,
+}
+
+#[derive(Debug, Clone, PartialEq, LockedUpsert)]
+#[upsert(table = "measured")]
+#[lookup(slug)]
+struct Moment {
+    id: i64,
+    slug: String,
+    value: DateTime<Utc>,
+}
+
+/// A float that is no number, a time before 1970: the column may be NULL, and the field may not.
+async fn a_value_that_is_stored_as_null(db: Db) {
+    let value = if Sqlx::TARGET == "sqlite" {
+        "real"
+    } else {
+        "timestamp NULL"
+    };
+    db.run(&format!(
+        "CREATE TABLE measured (id {{id}}, slug {{text}} NOT NULL UNIQUE, value {value})"
+    ))
+    .await;
+    let level = |n: i32, value: f64| NewLevel {
+        slug: format!("s{n}"),
+        value,
+    };
+    let moment = |n: i32, seconds| NewMoment {
+        slug: format!("s{n}"),
+        value: DateTime::from_timestamp(seconds, 0).expect("a time"),
+    };
+    for looks in [false, true] {
+        db.run("DELETE FROM measured").await;
+        let failed: Vec<u64> = if Sqlx::TARGET == "sqlite" {
+            let before = (0..4).map(|n| level(n, 1.0));
+            Level::import(before).run(&db.pool).await.expect("rows");
+            let records = (0..4).map(|n| level(n, if n == 2 { f64::NAN } else { 2.0 }));
+            let report = Level::import(records).changes(looks).run(&db.pool).await;
+            let report = report.expect("an import");
+            report.failed.iter().map(|failure| failure.index).collect()
+        } else {
+            let before = (0..4).map(|n| moment(n, 1_000_000));
+            Moment::import(before).run(&db.pool).await.expect("rows");
+            let records = (0..4).map(|n| moment(n, if n == 2 { -1_000 } else { 2_000_000 }));
+            let report = Moment::import(records).changes(looks).run(&db.pool).await;
+            let report = report.expect("an import");
+            report.failed.iter().map(|failure| failure.index).collect()
+        };
+        assert_eq!(failed, [2], "{looks}");
+        assert_eq!(
+            db.number("SELECT count(*) FROM measured WHERE value IS NULL")
+                .await,
+            0
+        );
+    }
+}
+
+/// They do something else than an UPDATE, which gives no rows then.
+async fn a_view_with_rules(db: Db) {
+    with_items(&db, "NOT NULL DEFAULT 'noted'").await;
+    db.run(
+        "ALTER TABLE item RENAME TO stored; CREATE VIEW item AS SELECT * FROM stored; \
+         CREATE RULE act AS ON UPDATE TO item DO INSTEAD UPDATE stored SET name = new.name || '!' WHERE id = old.id",
+    )
+    .await;
+    let report = Item::import(renamed()).run(&db.pool).await;
+    let report = report.expect("an import");
+    assert_eq!((report.updated, report.failed.len()), (8, 0), "{report}");
+    let name = "SELECT DISTINCT name FROM stored ORDER BY name";
+    assert_eq!(db.texts(name).await, ["bad!", "new!"]);
 }

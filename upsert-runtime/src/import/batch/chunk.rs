@@ -57,7 +57,7 @@ pub(crate) struct Manner<'i> {
     pub(crate) creates_unseen: bool,
     /// Whether somebody wants the rows as they were stored.
     pub(crate) reads_back: bool,
-    /// Whether rows that were updated are looked at, as they may have been stored otherwise.
+    /// Whether rows that were updated are looked at all the same, as they may have been stored otherwise.
     pub(crate) reads_updates: bool,
     /// Whether each statement writes one row, so that an error names its record.
     pub(crate) one_by_one: bool,

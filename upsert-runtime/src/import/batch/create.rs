@@ -29,13 +29,8 @@ impl<DB: Supported> Session<'_, DB> {
         }
     }
 
-    /// Creates the rows of these records. Where somebody wants them, or where the INSERT gives all of a row anyway, they are given as
-    /// far as the server does so. Else they are refused if the database tells that it stored another key.
-    pub(super) async fn create_rows(
-        &mut self,
-        records: &[&New],
-        wants_rows: bool,
-    ) -> Result<Stored<DB>, Error> {
+    /// Creates the rows of these records. They are refused if the database tells, with the INSERT, that it stored another key.
+    pub(super) async fn create_rows(&mut self, records: &[&New]) -> Result<Stored<DB>, Error> {
         let mapping = self.mapping;
         let failed = self.failed(Operation::Create);
         let insert = Statement::insert_rows(mapping, records);
@@ -51,21 +46,20 @@ impl<DB: Supported> Session<'_, DB> {
         }
         let mut insert = insert.map_err(failed)?;
         let columns = telling_columns(mapping);
-        let gives_all = wants_rows || reads_again;
-        if gives_all {
+        if reads_again {
             insert.returning(mapping);
         } else {
             insert.returning_what_tells(mapping, &columns);
         }
         let rows = self.fetch(insert).await.map_err(failed)?;
-        if rows.is_empty() && may_return.is_some() {
+        if rows.is_empty() && reads_again {
             return Ok(Stored::Unread);
         }
         // A trigger or rule can keep a row from being stored without an error.
         if rows.len() != records.len() {
             return Err(failed(sqlx::Error::RowNotFound));
         }
-        if gives_all {
+        if reads_again {
             return Ok(Stored::Rows(rows));
         }
         for lookup in mapping.model.lookups {

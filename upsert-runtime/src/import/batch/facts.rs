@@ -35,9 +35,12 @@ pub(crate) async fn ask<DB: Supported>(
     let collated = DB::Driver::collated(sql.from, &names);
     let incomparable = DB::Driver::incomparable(sql.from, &names);
     let facts = [&collated, &incomparable].map(|fact| fact.as_deref().unwrap_or("NULL"));
+    let required = mapping.model.updated.iter().copied();
+    let required = required.filter(|&column| !mapping.is_optional(column));
+    let required: Vec<&str> = required.map(|column| sql.names[column]).collect();
     let (writes_itself, alters_updates) = (
         DB::Driver::writes_itself(sql.from),
-        DB::Driver::alters_updates(sql.from),
+        DB::Driver::alters_updates(sql.from, &required),
     );
     let lookups = mapping.model.lookups.iter();
     let lookups = lookups.map(|key| {

@@ -6,16 +6,44 @@ use std::mem;
 use crate::backend::codec::Bytes;
 use crate::backend::{Dialect as _, Supported};
 use crate::error::{Error, Operation};
+use crate::locking::Locking;
 use crate::mapping::Mapping;
 use crate::schema::Sql;
 use crate::step::{Session, Statement};
 use crate::value::{New, Row};
 
-use super::chunk::{Chunk, Member, Written};
+use super::chunk::{Chunk, Manner, Member, Written};
 use super::write::RowUpdate;
 
 impl<DB: Supported> Chunk<'_, DB> {
-    /// Reads rows that were updated, without a lock: they are locked, and a transaction sees what it has written.
+    /// Takes the rows that an UPDATE gave. A trigger may have kept one as it was, or given it another id: then its record fails. One
+    /// that cannot be read is left out, as another trigger may yet mend it.
+    pub(super) fn take_updated(
+        &self,
+        rows: &[DB::Row],
+        updates: &[&RowUpdate],
+        after: &mut HashMap<u32, Row>,
+    ) -> sqlx::Result<()> {
+        let mut unread = 0;
+        let mut by_id = HashMap::with_capacity(rows.len());
+        for row in rows {
+            match self.mapping.decode(row) {
+                Ok(row) => drop(by_id.insert(self.mapping.id_bytes(&row)?, row)),
+                Err(_) => unread += 1,
+            }
+        }
+        for update in updates {
+            match by_id.remove(&self.mapping.id_bytes(&update.row)?) {
+                Some(row) => drop(after.insert(update.record, row)),
+                None if unread > 0 => unread -= 1,
+                None => return Err(sqlx::Error::RowNotFound),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the rows that were updated, if somebody wants them, or if they may be others than were written and are not known. One
+    /// that is not there, or cannot be read, fails its record, unless the UPDATE itself gave it.
     pub(super) async fn read_updated(
         &mut self,
         session: &mut Session<'_, DB>,
@@ -23,34 +51,46 @@ impl<DB: Supported> Chunk<'_, DB> {
         after: &mut HashMap<u32, Row>,
     ) -> Result<(), Error> {
         let failed = session.failed(Operation::Update);
+        let is_read = |update: &&&RowUpdate| {
+            let Manner {
+                reads_back,
+                reads_updates,
+                ..
+            } = self.manner;
+            reads_back || (reads_updates && !after.contains_key(&update.record))
+        };
+        let updates: Vec<&RowUpdate> = updates.iter().filter(is_read).copied().collect();
+        // They are locked. A locking read may leave out what a policy lets nobody write any more; elsewhere a plain one may see a row
+        // as a snapshot has it (MySQL, where the values that were written are those that somebody else had written before).
+        let is_plain = DB::Driver::CAPABILITIES.hides_rows;
+        let locking = Locking {
+            is_plain,
+            ..session.locking
+        };
         for updates in updates.chunks(self.size(&[self.mapping.model.id])) {
             if let [update] = updates {
                 self.culprit = Some(update.record);
             }
             let known: Vec<&Row> = updates.iter().map(|update| &update.row).collect();
-            let read = Statement::read_rows(self.mapping, &known).map_err(failed)?;
-            let rows = session.fetch(read).await.map_err(failed)?;
-            self.take_updated(&rows, updates, after).map_err(failed)?;
-        }
-        Ok(())
-    }
-
-    /// Takes the rows that were updated out of what a statement gave. A trigger may have kept a row as it was, given it another id,
-    /// deleted it or made it one that cannot be read: then its record fails.
-    pub(super) fn take_updated(
-        &self,
-        rows: &[DB::Row],
-        updates: &[&RowUpdate],
-        after: &mut HashMap<u32, Row>,
-    ) -> sqlx::Result<()> {
-        let mut by_id = HashMap::with_capacity(rows.len());
-        for row in rows {
-            let row = self.mapping.decode(row)?;
-            by_id.insert(self.mapping.id_bytes(&row)?, row);
-        }
-        for update in updates {
-            let row = by_id.remove(&self.mapping.id_bytes(&update.row)?);
-            after.insert(update.record, row.ok_or(sqlx::Error::RowNotFound)?);
+            let read = Statement::lock_rows(self.mapping, &known, &[], locking).map_err(failed)?;
+            let (mut by_id, mut unreadable) = (HashMap::new(), None);
+            for row in &session.fetch(read).await.map_err(failed)? {
+                match self.mapping.decode(row) {
+                    Ok(row) => {
+                        let id = self.mapping.id_bytes(&row).map_err(failed)?;
+                        by_id.insert(id, row);
+                    }
+                    Err(error) => unreadable = Some(error),
+                }
+            }
+            for update in updates {
+                let id = self.mapping.id_bytes(&update.row).map_err(failed)?;
+                if let Some(row) = by_id.remove(&id) {
+                    after.insert(update.record, row);
+                } else if !after.contains_key(&update.record) {
+                    return Err(failed(unreadable.unwrap_or(sqlx::Error::RowNotFound)));
+                }
+            }
         }
         Ok(())
     }

@@ -188,14 +188,6 @@ impl<DB: Supported> Statement<DB> {
         Ok(Some(this))
     }
 
-    /// `SELECT … FROM "taxonomy" WHERE "id" IN (?, …)`
-    pub(super) fn read_rows(mapping: Mapping<DB>, rows: &[&Row]) -> sqlx::Result<Self> {
-        let mut this = Self::select(mapping, &[], None);
-        this.push(" WHERE ");
-        this.id_in(mapping, rows)?;
-        Ok(this)
-    }
-
     /// `SELECT … FROM "taxonomy" WHERE "id" = ANY($1::INT8[]) ORDER BY "id" FOR NO KEY UPDATE`
     pub(super) fn lock_rows(
         mapping: Mapping<DB>,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::backend::{Dialect as _, Supported};
+use crate::backend::Supported;
 use crate::error::{Error, Operation};
 use crate::import::plan::Decision;
 use crate::outcome::Outcome;
@@ -64,9 +64,7 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
         self.update(session, &to_update, &mut after).await?;
         self.note_spelling(&to_update);
         self.insert(session, &mut creates, &mut after).await?;
-        if self.manner.reads_updates && DB::Driver::CAPABILITIES.reads_again {
-            self.read_updated(session, &to_update, &mut after).await?;
-        }
+        self.read_updated(session, &to_update, &mut after).await?;
         let mut records = unchanged;
         for update in updates {
             records.push(Settled {
@@ -228,10 +226,9 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
                 continue;
             }
             let records: Vec<&New> = members.iter().map(|member| &member.new).collect();
-            let wants_rows = self.manner.reads_back || !self.reads();
-            match session.create_rows(&records, wants_rows).await? {
-                Stored::AsGiven => {}
-                Stored::Unread => to_read.extend_from_slice(members),
+            match session.create_rows(&records).await? {
+                Stored::AsGiven if self.reads() && !self.manner.reads_back => {}
+                Stored::AsGiven | Stored::Unread => to_read.extend_from_slice(members),
                 Stored::Rows(rows) => {
                     let wanted = Created::new(self.mapping, members);
                     let wanted = wanted.map_err(session.failed(Operation::Create))?;

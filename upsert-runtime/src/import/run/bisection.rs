@@ -11,6 +11,8 @@ pub(super) struct Bisection {
     pub(super) patience: u32,
     /// Whether each statement writes one row.
     pub(super) row_by_row: bool,
+    /// Whether all records are looked up, since a row was in the way of one that was to be created unseen.
+    pub(super) sees_all: bool,
     /// What has the constraint that refused the COMMIT checked by each statement, so that its record is known.
     pub(super) check_at_once: Option<String>,
 }
@@ -22,6 +24,7 @@ impl Bisection {
             groups,
             patience: Self::patience::<DB>(),
             row_by_row: false,
+            sees_all: false,
             check_at_once: None,
         }
     }
@@ -69,6 +72,7 @@ impl Bisection {
                 },
                 groups,
                 row_by_row: false,
+                sees_all: true,
                 check_at_once: None,
             })
             .collect()
@@ -80,6 +84,7 @@ impl Bisection {
             groups,
             patience,
             row_by_row,
+            sees_all,
             check_at_once,
         } = self;
         let is_out = |member: &Member| records.binary_search(&member.record).is_ok();
@@ -94,6 +99,7 @@ impl Bisection {
             (!groups.is_empty()).then_some(Self {
                 groups,
                 patience,
+                sees_all,
                 row_by_row,
                 check_at_once: check_at_once.clone(),
             })
