@@ -41,25 +41,32 @@ use super::stored::mapping;
 ///
 /// Keys may move from row to row in any order, in chains and in cycles, though the database checks unique indexes row by row:
 /// records whose keys depend on each other are written in one transaction, and in a cycle a key gets a passing value
-/// meanwhile (NULL, or `upsert parked …`), which no other connection ever sees. A column that cannot hold one (an enum, a CHECK)
+/// of its column's type meanwhile, or NULL, which no other connection ever sees. A column that cannot hold one (an enum, a CHECK)
 /// makes the record fail with [`Error::Conflict`].
 ///
 /// # What is sent
 ///
-/// The source is read twice: first the keys of all records and of the rows that they find, one statement a chunk; then, for
-/// each chunk, one SELECT by all look-ups, one that locks what must change in the order of the primary key, one UPDATE of what
-/// differs (a few more where keys move), and one INSERT of the rest, sorted by key. Nothing is written where nothing differs.
-/// A statement is split where it would bind more values than the database takes. On PostgreSQL a transaction of the import's own
-/// begins with `SET LOCAL random_page_cost = 1.1`, so that rows are reached by their keys.
+/// The source is read twice. The first reading looks the records up, chunk by chunk, without a lock: by the first key, and by each further one
+/// those that found no row so far or one in which that key is another. What needs no change is settled by that. The second reading writes, chunk by
+/// chunk, in a transaction each: it locks the rows that are to be changed in the order of their ids, looks the records up
+/// again as far as their rows are not known to be as they were, updates rows (a statement for each set of columns, and a few more where keys move),
+/// and inserts the rest, sorted by key. Nothing is written where nothing differs. On PostgreSQL:
 ///
 /// ```sql
-/// SELECT … FROM "taxonomy" JOIN (SELECT "id" AS upsert_id FROM "taxonomy" WHERE "remote_id" = ANY($1::TEXT[])
-///   UNION SELECT "id" AS upsert_id FROM "taxonomy" WHERE "slug" = ANY($2::TEXT[])) upsert_found ON "id" = upsert_id;
-/// SELECT … FROM "taxonomy" WHERE "id" = ANY($1::INT8[]) ORDER BY "id" FOR NO KEY UPDATE;
-/// WITH upsert_new (upsert_id, upsert_m3, upsert_c3, …) AS (SELECT * FROM unnest($1::INT8[], $2::BOOL[], $3::TEXT[], …))
-///   UPDATE "taxonomy" SET "name" = CASE WHEN upsert_m3 THEN upsert_c3 ELSE "name"::TEXT END, … FROM upsert_new WHERE "id" = upsert_id;
-/// INSERT INTO "taxonomy" (…) SELECT *, clock_timestamp() FROM unnest($1::TEXT[], …);
+/// SELECT … FROM "taxonomy" WHERE "remote_id" = ANY($1::TEXT[]);                                   -- the first reading
+/// SELECT … FROM "taxonomy" WHERE "slug" = ANY($1::TEXT[]);
+///
+/// BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL random_page_cost = 1.1;                         -- the second one
+/// SELECT "id", <version> FROM "taxonomy" WHERE "id" = ANY($1::INT8[]) ORDER BY "id" FOR NO KEY UPDATE;
+/// WITH upsert_new (…) AS (SELECT unnest($1::INT8[]), unnest($2::TEXT[]))
+///   UPDATE "taxonomy" SET "name" = upsert_new.upsert_c3, … FROM upsert_new WHERE "id" = upsert_new.upsert_id;
+/// INSERT INTO "taxonomy" (…) SELECT unnest($1::TEXT[]), …, clock_timestamp() RETURNING …;
+/// COMMIT;
 /// ```
+///
+/// Rows stay locked until their chunk's COMMIT; with [`atomic`](Self::atomic) and in a transaction of the caller's until the end of that, and there the
+/// rows that need no change are locked, too. The guide's chapter on [imports](crate::guide::imports) has the statements of the other databases, and what
+/// is sent where keys move, where a table has triggers, and with [`each`](Self::each).
 ///
 /// # Others that write meanwhile
 ///
@@ -71,7 +78,7 @@ use super::stored::mapping;
 ///
 /// Those that the database calls equal, whatever their type: 12.5 and 12.50 of a `numeric`, one day and 24 hours, texts that a
 /// collation calls so. Not known are a collation that a program adds to SQLite and a type of PostgreSQL's that has no hash
-/// function (an array of `money`): of those an import is [`Error::Unsupported`] before anything is written. A `citext` column is
+/// function (an array of `money`), and of MariaDB's collations `big5_chinese_ci` and those that end in `_ai_cs`: of those an import is [`Error::Unsupported`] before anything is written. A `citext` column is
 /// compared as text with a `String`, as `upsert` does; a key that differs in case alone is an [`Error::Conflict`] by the unique index.
 ///
 /// ```
@@ -214,8 +221,8 @@ impl<'f, M: Contract> Import<'f, M> {
 
     /// Is told of each row that a record was stored in, once it is committed: the record's index from 0, the row as it is
     /// stored, and what was done. In [`run_in`](Self::run_in) it is told in the end; the commit is the caller's. For children
-    /// that refer to the row. It costs a statement for the rows that a chunk creates and,
-    /// but on PostgreSQL, one for those that it updates.
+    /// that refer to the row. It costs a statement for the rows that a chunk updates, and one for those that it creates (MariaDB gives those with the
+    /// INSERT).
     ///
     /// With [`atomic`](Self::atomic) and in [`run_in`](Self::run_in) all stored rows are kept in memory at once until they are told,
     /// those that need no change too: a million rows of 1 KB are 1 GB. What is told is what was committed, and a second reading
