@@ -258,8 +258,10 @@ impl<'f, M: Contract> Import<'f, M> {
     /// # Errors
     ///
     /// A record that fails is no error but told in the [`Report`]. [`Error::Stopped`]: the server is gone, others were in the
-    /// way for too long, or a source gave other records the second time; it says what was committed. [`Error::Refused`]:
-    /// [`max_share`](Self::max_share). [`Error::Aborted`]: [`OnFailure::Abort`].
+    /// way for too long, a source gave other records the second time, a GRANT is missing, or a column cannot be read as its field, which is
+    /// asked before anything is written; it says what was committed, and in its source why. [`Error::Refused`]: [`max_share`](Self::max_share).
+    /// [`Error::Aborted`]: [`OnFailure::Abort`]. [`Error::Unsupported`], as the source of `Stopped`, before anything is written: keys of which it cannot be
+    /// told which are equal, and [`Missing::Delete`] where a deletion comes back to the table by other tables' `ON DELETE CASCADE`.
     pub fn run<DB: Backend>(
         self,
         pool: &Pool<DB>,
