@@ -106,3 +106,35 @@ impl<DB: Supported> Statement<DB> {
         Ok(this)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(bytes: usize) -> KeptRow {
+        KeptRow {
+            row: Row::of(()),
+            version: 1,
+            bytes,
+        }
+    }
+
+    #[test]
+    fn no_more_is_kept_than_there_is_room_for() {
+        const HALF: usize = KeptRows::MOST_BYTES / 2;
+        let mut kept = KeptRows::default();
+        for number in 0..3 {
+            kept.keep(number, row(HALF));
+        }
+        assert!(kept.take(2).is_none());
+        assert!(kept.take(0).is_some());
+        assert!(kept.take(0).is_none());
+        // What is taken makes room, and so does what is kept anew.
+        kept.keep(3, row(HALF));
+        kept.keep(1, row(HALF + 1));
+        kept.keep(3, row(HALF - 1));
+        kept.keep(1, row(HALF + 1));
+        assert_eq!(kept.take(1).map(|kept| kept.bytes), Some(HALF + 1));
+        assert_eq!(kept.bytes, HALF - 1);
+    }
+}
