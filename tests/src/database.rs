@@ -49,6 +49,10 @@ impl<DB: Target> Database<DB> {
     }
 
     pub(crate) async fn drop(self) {
+        if DB::TARGET == "mysql" {
+            let user = self.user();
+            self.run(&format!("DROP USER IF EXISTS '{user}'@'%'")).await;
+        }
         self.pool.close().await;
         DB::drop_database(&self.server.url, &self.name).await;
     }
@@ -56,6 +60,31 @@ impl<DB: Target> Database<DB> {
     /// Another pool of at most `connections` connections to this database.
     pub async fn pool_of(&self, connections: u32) -> Pool<DB> {
         DB::connect(&self.server.url, &self.name, connections).await
+    }
+
+    /// Connections of another user of MariaDB, who has these rights and no others, as `SELECT, INSERT ON taxonomy`. The user goes with
+    /// the database.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot connect.
+    pub async fn pool_with_rights(&self, rights: &[&str]) -> Pool<DB> {
+        let user = self.user();
+        self.run(&format!("CREATE USER '{user}'@'%' IDENTIFIED BY 'word'"))
+            .await;
+        for rights in rights {
+            self.run(&format!("GRANT {rights} TO '{user}'@'%'")).await;
+        }
+        let url = self.url();
+        let (scheme, rest) = url.split_once("://").expect("a URL");
+        let (_, place) = rest.rsplit_once('@').expect("a user");
+        let pool = Pool::connect(&format!("{scheme}://{user}:word@{place}")).await;
+        pool.expect("a connection")
+    }
+
+    /// No longer than the 32 letters that older servers let a user's name have.
+    fn user(&self) -> String {
+        self.name.replace("upsert_test", "u")
     }
 
     /// The same database by the shortest way to it, for tests of thousands of statements.

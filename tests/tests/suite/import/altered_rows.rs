@@ -249,19 +249,10 @@ async fn a_trigger_without_the_right_to_it(db: Db) {
     with_items(&db, "DEFAULT 'noted'").await;
     let note = "new.note = IF(new.name = 'bad', NULL, new.note)";
     trigger(&db, "", note, "").await;
-    let user = &db.name;
-    db.run(&format!(
-        "CREATE USER '{user}'@'%' IDENTIFIED BY 'word'; GRANT SELECT, INSERT, UPDATE, DELETE ON item TO '{user}'@'%'"
-    ))
-    .await;
-    let url = db.url();
-    let (scheme, rest) = url.split_once("://").expect("a URL");
-    let (_, place) = rest.split_once('@').expect("a user");
-    let url = format!("{scheme}://{user}:word@{place}");
-    let pool = Pool::<Sqlx>::connect(&url).await.expect("a pool");
+    let rights = ["SELECT, INSERT, UPDATE, DELETE ON item"];
+    let pool = db.pool_with_rights(&rights).await;
     it_fails_alone_for(&db, &pool, "column `note` is NULL").await;
     pool.close().await;
-    db.run(&format!("DROP USER '{user}'@'%'")).await;
 }
 
 /// The row cannot be read when it is written, and can be when the statement has ended.

@@ -1,6 +1,5 @@
 //! Missing rows that refer to each other, or that rows of the import refer to.
 
-use sqlx::Pool;
 use upsert_runtime::{Error, LockedUpsert, Missing, Report};
 
 use super::super::races::until_one_waits;
@@ -205,17 +204,8 @@ async fn rights_on_the_table_alone(db: Db) {
         &[(1, None), (2, Some(1)), (9, None)],
     )
     .await;
-    let user = &db.name;
-    db.run(&format!(
-        "CREATE USER '{user}'@'%' IDENTIFIED BY 'pass'; GRANT SELECT, INSERT, UPDATE, DELETE ON node TO '{user}'@'%'"
-    ))
-    .await;
-    // The same server, for somebody else.
-    let url = db.url();
-    let (scheme, rest) = url.split_once("://").expect("a URL");
-    let (_, place) = rest.split_once('@').expect("a user");
-    let url = format!("{scheme}://{user}:pass@{place}");
-    let pool = Pool::<Sqlx>::connect(&url).await.expect("a pool");
+    let rights = ["SELECT, INSERT, UPDATE, DELETE ON node"];
+    let pool = db.pool_with_rights(&rights).await;
     let import = |records: Vec<NewNode>| {
         let import = Node::import(records).missing(Missing::Delete);
         import.max_share(1.0).run(&pool)
@@ -243,7 +233,6 @@ async fn rights_on_the_table_alone(db: Db) {
         (rules, ended) => panic!("{rules} rules, {ended:?}"),
     }
     pool.close().await;
-    db.run(&format!("DROP USER '{user}'@'%'")).await;
 }
 
 async fn a_row_that_begins_to_refer_meanwhile_keeps_what_it_refers_to(db: Db) {
