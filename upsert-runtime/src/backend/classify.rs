@@ -91,6 +91,11 @@ pub trait Classify {
     fn own_words(_error: &dyn DatabaseError) -> Option<&'static str> {
         None
     }
+
+    /// Our words for what was not sent, since the server would not have taken it.
+    fn words_of_unsent(_source: &(dyn StdError + Send + Sync + 'static)) -> Option<String> {
+        None
+    }
 }
 
 /// Whether an error of getting a connection may pass by itself. What waiting does not mend: a wrong password or address, TLS that
