@@ -171,7 +171,8 @@ pub enum Error {
     /// free within its `acquire_timeout`. Or the node of a cluster takes no statements for now (MySQL's 1047). Nothing that this call
     /// sent has taken effect.
     ///
-    /// What waiting does not mend is [`Error::Database`]: a wrong password, an unknown database, a pool that is closed.
+    /// What waiting does not mend is [`Error::Database`]: a wrong password, an unknown database, a pool that is closed, a server that
+    /// takes no writes.
     #[error("{at}: {detail}")]
     Unreachable {
         /// What was being done.

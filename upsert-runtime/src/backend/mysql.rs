@@ -347,6 +347,9 @@ impl Classify for MySql {
             1064 => Cause::NotUnderstood,
             // a view's CHECK OPTION
             1369 => Cause::NotPermitted,
+            // the server is read-only; InnoDB is; the transaction is
+            1290 if names_read_only(error) => Cause::ReadOnly,
+            1836 | 1792 if class(error) != SIGNALLED => Cause::ReadOnly,
             // A number of AUTO_INCREMENT is used up.
             167 | 1467 => Cause::Other,
             // NULL, no default, too long, out of range, not of the type, as a column or a function says it; a text that the
@@ -402,6 +405,8 @@ impl Classify for MySql {
         match number(error) {
             // Table has no partition for value …
             1526 => Some("the table has no partition for the row"),
+            1290 if names_read_only(error) => Some(READ_ONLY),
+            1836 => Some(READ_ONLY),
             1153 => Some("the statement has more bytes than the server's `max_allowed_packet`"),
             _ => None,
         }
@@ -516,6 +521,16 @@ fn in_catalog(from: &str, column: &str) -> (String, String, String) {
 /// A text as a literal.
 fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}
+
+/// What a server says of itself that takes no writes.
+const READ_ONLY: &str =
+    "the server is read-only: it is a replica, perhaps since a fail-over, or was set so";
+
+/// Whether the option is this one that does not let a statement be carried out: `--read-only`, `--super-read-only`.
+fn names_read_only(error: &dyn DatabaseError) -> bool {
+    let names = ["read-only", "read_only"];
+    class(error) != SIGNALLED && names.iter().any(|name| error.message().contains(name))
 }
 
 /// The class of what a trigger signals, unless it says that it is another.
