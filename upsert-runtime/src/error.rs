@@ -1,6 +1,7 @@
 //! What can go wrong, and what an import tells of it.
 
 use std::fmt::{self, Debug, Formatter};
+use std::ops::RangeInclusive;
 
 use crate::backend::codec::Mismatch;
 use crate::backend::{Cause, Classify as _, Dialect as _, Supported, cause, is_out_of_reach};
@@ -14,6 +15,9 @@ use self::detail::{Deferred, Named, connecting_detail, detail, is_of_value};
 pub use self::report::{Failure, Progress, Report, RowChange, Unreadable};
 use self::step::ModelName;
 pub use self::step::{Operation, Step};
+
+/// What is said of an error of a record with which the database has ended the transaction of all of them.
+pub(crate) const ENDED_ALL: &str = ", and has ended the whole transaction";
 
 /// What can go wrong, one variant a cause.
 ///
@@ -396,6 +400,32 @@ impl Error {
                 Self::TransactionLost {
                     at,
                     source: Some(source),
+                }
+            }
+            error => error,
+        }
+    }
+
+    /// With which of an import's records it came, if it has ended the whole transaction: then it is no longer asked which.
+    pub(crate) fn of_records(self, records: RangeInclusive<u32>) -> Self {
+        match self {
+            Self::Database {
+                at,
+                detail,
+                about_record,
+                source,
+            } if detail.ends_with(ENDED_ALL) => {
+                let (first, last) = records.into_inner();
+                let whose = if first == last {
+                    format!(", by record {first}")
+                } else {
+                    format!(", by one of the records {first} to {last}")
+                };
+                Self::Database {
+                    at,
+                    detail: detail + &whose,
+                    about_record,
+                    source,
                 }
             }
             error => error,
