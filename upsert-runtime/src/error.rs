@@ -64,7 +64,10 @@ pub enum Error {
     /// record would never find its row again. Nothing was written.
     ///
     /// A key that the database calls equal to the one given, by a collation for example, is none.
-    #[error("{at}: the key that the database stored in `{column}` is not the one given")]
+    #[error(
+        "{at}: the key that the database stored in `{column}` is not the one given: a trigger alters it, or the column rounds it \
+         or cuts it off; give it as it is stored"
+    )]
     KeyAltered {
         /// What was being done.
         at: Step,
@@ -530,7 +533,8 @@ fn conflict(at: Step, name: Option<&str>) -> String {
     let name = Named(name);
     if at.operation == Operation::Park {
         return format!(
-            "no passing value could be put in the key column because of its type or a constraint{name}"
+            "rows exchange their keys, and no passing value could be put in the key column meanwhile, because of its type or a \
+             constraint{name}; give one of them a free key first"
         );
     }
     format!("another row holds a unique key{name}{}", Deferred(at))
