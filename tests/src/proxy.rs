@@ -412,6 +412,8 @@ fn error(target: &str, severity: &str, code: &str) -> Vec<u8> {
         // Nobody believes that the server has said anything else under these numbers.
         body.extend(match number {
             1021 => &b"Disk full (played); waiting for someone to free some space..."[..],
+            1290 => b"The MariaDB server is running with the --read-only option so it cannot execute this statement",
+            1836 => b"Running in read-only mode",
             1969 => b"Query execution was interrupted (max_statement_time exceeded)",
             _ => b"played",
         });

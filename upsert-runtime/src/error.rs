@@ -1,6 +1,7 @@
 //! What can go wrong, and what an import tells of it.
 
 use std::fmt::{self, Debug, Formatter};
+use std::ops::RangeInclusive;
 
 use crate::backend::codec::Mismatch;
 use crate::backend::{Cause, Classify as _, Dialect as _, Supported, cause, is_out_of_reach};
@@ -14,6 +15,9 @@ use self::detail::{Deferred, Named, connecting_detail, detail, is_of_value};
 pub use self::report::{Failure, Progress, Report, RowChange, Unreadable};
 use self::step::ModelName;
 pub use self::step::{Operation, Step};
+
+/// What is said of an error of a record with which the database has ended the transaction of all of them.
+pub(crate) const ENDED_ALL: &str = ", and has ended the whole transaction";
 
 /// What can go wrong, one variant a cause.
 ///
@@ -60,7 +64,10 @@ pub enum Error {
     /// record would never find its row again. Nothing was written.
     ///
     /// A key that the database calls equal to the one given, by a collation for example, is none.
-    #[error("{at}: the key that the database stored in `{column}` is not the one given")]
+    #[error(
+        "{at}: the key that the database stored in `{column}` is not the one given: a trigger alters it, or the column rounds it \
+         or cuts it off; give it as it is stored"
+    )]
     KeyAltered {
         /// What was being done.
         at: Step,
@@ -171,7 +178,8 @@ pub enum Error {
     /// free within its `acquire_timeout`. Or the node of a cluster takes no statements for now (MySQL's 1047). Nothing that this call
     /// sent has taken effect.
     ///
-    /// What waiting does not mend is [`Error::Database`]: a wrong password, an unknown database, a pool that is closed.
+    /// What waiting does not mend is [`Error::Database`]: a wrong password, an unknown database, a pool that is closed, a server that
+    /// takes no writes.
     #[error("{at}: {detail}")]
     Unreachable {
         /// What was being done.
@@ -401,6 +409,32 @@ impl Error {
         }
     }
 
+    /// With which of an import's records it came, if it has ended the whole transaction: then it is no longer asked which.
+    pub(crate) fn of_records(self, records: RangeInclusive<u32>) -> Self {
+        match self {
+            Self::Database {
+                at,
+                detail,
+                about_record,
+                source,
+            } if detail.ends_with(ENDED_ALL) => {
+                let (first, last) = records.into_inner();
+                let whose = if first == last {
+                    format!(", by record {first}")
+                } else {
+                    format!(", by one of the records {first} to {last}")
+                };
+                Self::Database {
+                    at,
+                    detail: detail + &whose,
+                    about_record,
+                    source,
+                }
+            }
+            error => error,
+        }
+    }
+
     /// A row that may be read but not written, so that the database leaves it out of what is locked or deleted.
     pub(crate) fn out_of_reach(at: Step) -> Self {
         Self::NotPermitted {
@@ -499,7 +533,8 @@ fn conflict(at: Step, name: Option<&str>) -> String {
     let name = Named(name);
     if at.operation == Operation::Park {
         return format!(
-            "no passing value could be put in the key column because of its type or a constraint{name}"
+            "rows exchange their keys, and no passing value could be put in the key column meanwhile, because of its type or a \
+             constraint{name}; give one of them a free key first"
         );
     }
     format!("another row holds a unique key{name}{}", Deferred(at))

@@ -10,6 +10,7 @@ use crate::{Db, Sqlx};
 tests![
     a_column_of_another_type on ["postgres"],
     a_column_of_another_type_on_each_connection on ["postgres"],
+    a_column_of_another_type_under_a_guard on ["postgres"],
     a_statement_that_must_be_prepared_again on ["mysql"],
     a_row_that_moves_to_another_partition on ["postgres"],
     a_row_that_a_snapshot_has_in_its_old_partition on ["postgres"],
@@ -97,6 +98,53 @@ async fn a_column_of_another_type_on_each_connection(db: Db) {
         modified.await.expect("a modify").expect("a row");
     }
     pool.close().await;
+}
+
+/// The row is locked by a statement that the connection has not prepared, so that the guard's own one is the first to be outdated.
+async fn a_column_of_another_type_under_a_guard(db: Db) {
+    with_rows(&db, [record("r1", "rock")]).await;
+    for turn in 0..4 {
+        let pool = db.pool_of(1).await;
+        let mut tx = upsert_runtime::begin(&pool).await.expect("begun");
+        let locked = Taxonomy::lock().by_slug(&mut tx, "rock").await;
+        let mut row = locked.expect("a lock").expect("a row");
+        row.update_name(format!("before {turn}"))
+            .await
+            .expect("an update");
+        row.refresh().await.expect("the row");
+        tx.commit().await.expect("a commit");
+        alter(&db, turn).await;
+        let mut tx = upsert_runtime::begin(&pool).await.expect("begun");
+        let own = "INSERT INTO taxonomy (slug, name, uses, source) VALUES ('own', 'own', 0, 'x')";
+        sqlx::raw_sql(own).execute(&mut *tx).await.expect("a row");
+        let name = format!("turn {turn}");
+        if turn == 3 {
+            let locked = Taxonomy::lock().many_by_remote_id(&mut tx, ["r1"]).await;
+            let mut rows = locked.expect("a lock");
+            let mut row = rows.get_mut(0).expect("a row");
+            assert!(row.update_name(name.as_str()).await.expect("an update"));
+        } else {
+            let locked = Taxonomy::lock().by_remote_id(&mut tx, "r1").await;
+            let mut row = locked.expect("a lock").expect("a row");
+            match turn {
+                0 => assert!(row.update_name(name.as_str()).await.expect("an update")),
+                1 => {
+                    row.refresh().await.expect("the row");
+                    assert!(row.update_name(name.as_str()).await.expect("an update"));
+                }
+                _ => {
+                    let saved = row.set_name(name.as_str()).save().await;
+                    assert_eq!(saved.expect("an update"), ["name"]);
+                }
+            }
+            assert_eq!(row.name, name);
+        }
+        tx.commit().await.expect("a commit");
+        let names = db.texts("SELECT name FROM taxonomy ORDER BY id").await;
+        assert_eq!(names, [name.as_str(), "own"]);
+        db.run("DELETE FROM taxonomy WHERE slug = 'own'").await;
+        pool.close().await;
+    }
 }
 
 /// Each call, whichever of its statements it is, in a transaction of its own and in one of the caller's.

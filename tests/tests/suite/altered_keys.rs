@@ -44,8 +44,7 @@ pub(super) async fn lower(db: &Db, table: &str, column: &str) {
     .await;
 }
 
-const SLUG_IS_ALTERED: &str =
-    "`Taxonomy`: create: the key that the database stored in `slug` is not the one given";
+const SLUG_IS_ALTERED: &str = "`Taxonomy`: create: the key that the database stored in `slug` is not the one given: a trigger alters it, or the column rounds it or cuts it off; give it as it is stored";
 
 async fn a_trigger_that_alters_a_key(db: Db) {
     with_rows(&db, []).await;
@@ -155,7 +154,7 @@ async fn a_time_that_is_rounded(db: Db) {
         let error = Event::upsert(event(400)).run(&db.pool).await.unwrap_err();
         assert_eq!(
             error.to_string(),
-            "`Event`: create: the key that the database stored in `at` is not the one given"
+            "`Event`: create: the key that the database stored in `at` is not the one given: a trigger alters it, or the column rounds it or cuts it off; give it as it is stored"
         );
     }
     assert_eq!(db.number("SELECT count(*) FROM event").await, 0);
@@ -233,7 +232,7 @@ async fn a_part_of_a_composite_key_that_is_altered(db: Db) {
     let error = Entry::upsert(new("ABC")).run(&db.pool).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "`Entry`: create: the key that the database stored in `slug` is not the one given"
+        "`Entry`: create: the key that the database stored in `slug` is not the one given: a trigger alters it, or the column rounds it or cuts it off; give it as it is stored"
     );
     assert_eq!(db.number("SELECT count(*) FROM entry").await, 0);
     let done = Entry::upsert(new("abc")).run(&db.pool).await;
@@ -295,7 +294,7 @@ async fn an_id_of_text_beside_a_counter_by(db: &Db, pool: &Pool<Sqlx>) {
     let error = Tag::upsert(tag("ABC")).run(pool).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "`Tag`: create: the key that the database stored in `slug` is not the one given"
+        "`Tag`: create: the key that the database stored in `slug` is not the one given: a trigger alters it, or the column rounds it or cuts it off; give it as it is stored"
     );
     assert_eq!(db.number("SELECT count(*) FROM tag").await, 8);
 }

@@ -1,7 +1,7 @@
 //! What a server says when it is in trouble, or when the way to it is.
 
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::pool::PoolOptions;
 use sqlx::types::Uuid;
@@ -21,6 +21,9 @@ tests![
     a_socket_file_that_is_gone on ["postgres", "mysql"],
     a_server_that_this_one_cannot_reach on ["postgres"],
     a_pool_that_is_busy on ["postgres", "mysql"],
+    a_pool_whose_connections_are_dead on ["postgres", "mysql"],
+    a_server_that_was_made_read_only on ["postgres", "mysql"],
+    a_session_that_is_read_only on ["postgres"],
     what_no_pause_mends on ["postgres", "mysql"],
     a_node_without_a_quorum on ["mysql"],
     a_transaction_that_the_cluster_has_ended on ["mysql"],
@@ -273,6 +276,146 @@ async fn a_pool_that_is_busy(db: Db) {
     tokio::time::sleep(Duration::from_millis(500)).await;
     drop(holder);
     waiter.await.expect("no panic").expect("an upsert");
+}
+
+/// The server has restarted, or a firewall has dropped what was idle. More connections than a call makes attempts.
+async fn a_pool_whose_connections_are_dead(db: Db) {
+    const CONNECTIONS: u32 = 12;
+    with_rows(&db, []).await;
+    let options =
+        <<Sqlx as Database>::Connection as sqlx::Connection>::Options::from_str(&db.url());
+    let pool = PoolOptions::<Sqlx>::new()
+        .max_connections(CONNECTIONS)
+        .test_before_acquire(false)
+        .connect_lazy_with(options.expect("a URL"));
+    for n in 0..2 {
+        let mut connections = Vec::new();
+        let mut sessions = Vec::new();
+        for _ in 0..CONNECTIONS {
+            let mut connection = pool.acquire().await.expect("a connection");
+            let row = sqlx::raw_sql(session_of())
+                .fetch_one(&mut *connection)
+                .await;
+            let row = row.expect("a session");
+            sessions
+                .push(sqlx::Row::try_get_unchecked::<String, usize>(&row, 0).expect("its number"));
+            connections.push(connection);
+        }
+        drop(connections);
+        // One that comes back is pinged: they die while they are idle.
+        while pool.num_idle() < CONNECTIONS as usize {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        for session in sessions {
+            db.run(&if Sqlx::TARGET == "postgres" {
+                format!("SELECT pg_terminate_backend({session})")
+            } else {
+                format!("KILL {session}")
+            })
+            .await;
+        }
+        let begun = Instant::now();
+        if n == 0 {
+            let done = Taxonomy::upsert(numbered(0)).run(&pool).await;
+            assert_eq!(done.expect("an upsert").outcome, Outcome::Created);
+        } else {
+            let import = Taxonomy::import([1, 2].map(numbered)).run(&pool).await;
+            assert_eq!(import.expect("an import").created, 2);
+        }
+        // One pause, not one for each connection.
+        let took = begun.elapsed();
+        assert!(took < Duration::from_secs(3), "{took:?}");
+    }
+    assert_eq!(stored(&db).await, 3);
+}
+
+/// The number of a connection's session, as a text.
+fn session_of() -> &'static str {
+    match Sqlx::TARGET {
+        "postgres" => "SELECT pg_backend_pid()::text",
+        _ => "SELECT CAST(CONNECTION_ID() AS CHAR)",
+    }
+}
+
+/// It was the primary until others took its place, and its connections are those of clients who still take it for that.
+async fn a_server_that_was_made_read_only(db: Db) {
+    with_rows(&db, [numbered(0)]).await;
+    let session = || session_of().to_owned();
+    let codes: &[_] = if Sqlx::TARGET == "postgres" {
+        &["25006"]
+    } else {
+        &["1290", "1836"]
+    };
+    let is_told = |error: &Error, code: &str| {
+        assert!(matches!(error, Error::Database { .. }), "{error}");
+        assert!(!error.is_about_record() && !error.is_retryable(), "{error}");
+        let text = error.to_string();
+        assert!(text.contains("read-only: "), "{text}");
+        assert!(text.contains(&format!("({code})")), "{text}");
+    };
+    for code in codes {
+        // PostgreSQL refuses a locking read, too.
+        let first = if Sqlx::TARGET == "postgres" {
+            "SELECT"
+        } else {
+            "UPDATE"
+        };
+        for statement in [first, "INSERT"] {
+            let proxy = Proxy::answering(&db, answer(statement, "ERROR", code)).await;
+            let pool = proxy.pool(&db, 1);
+            let before = Sqlx::texts(&pool, session()).await;
+            let n = i64::from(statement == "INSERT");
+            let new = || numbered(n).named(&format!("{code} {statement}"));
+            let call = Taxonomy::upsert(new()).run(&pool).await;
+            is_told(&call.unwrap_err(), code);
+            // The next call may get to the new primary.
+            assert_ne!(Sqlx::texts(&pool, session()).await, before);
+            Taxonomy::upsert(new()).run(&pool).await.expect("an upsert");
+            db.run("DELETE FROM taxonomy WHERE slug <> 's0'").await;
+            for atomic in [false, true] {
+                let proxy = Proxy::answering(&db, answer(statement, "ERROR", code)).await;
+                let pool = proxy.pool(&db, 1);
+                let before = Sqlx::texts(&pool, session()).await;
+                let records = || (n..n + 3).map(|n| numbered(n).named("imported"));
+                let import = Taxonomy::import(records()).atomic(atomic);
+                let error = import.run(&pool).await.unwrap_err();
+                let Error::Stopped { report, source } = &error else {
+                    panic!("{error}");
+                };
+                is_told(source, code);
+                assert_eq!(report.failed.len(), 0, "{report}");
+                assert_ne!(Sqlx::texts(&pool, session()).await, before);
+                let report = Taxonomy::import(records()).atomic(atomic).run(&pool).await;
+                assert_eq!(report.expect("an import").records, 3);
+                db.run("DELETE FROM taxonomy WHERE slug <> 's0'; UPDATE taxonomy SET name = 's0'")
+                    .await;
+            }
+        }
+    }
+}
+
+/// A standby sets each transaction so, and here it is the session.
+async fn a_session_that_is_read_only(db: Db) {
+    with_rows(&db, [numbered(0)]).await;
+    let pool = db.pool_of(1).await;
+    for n in 0..3 {
+        Sqlx::run_text(&pool, "SET default_transaction_read_only = on".to_owned()).await;
+        let new = || numbered(n).named("new");
+        let error = match n {
+            0 => Taxonomy::upsert(new()).run(&pool).await.unwrap_err(),
+            1 => Taxonomy::import([new()]).run(&pool).await.unwrap_err(),
+            _ => {
+                let mut tx = upsert_runtime::begin(&pool).await.expect("a transaction");
+                Taxonomy::upsert(new()).run_in(&mut tx).await.unwrap_err()
+            }
+        };
+        let text = error.to_string();
+        assert!(text.contains("the transaction is read-only: "), "{text}");
+        assert!(!error.is_about_record() && !error.is_retryable(), "{text}");
+        // On another connection.
+        Taxonomy::upsert(new()).run(&pool).await.expect("an upsert");
+    }
+    pool.close().await;
 }
 
 async fn what_no_pause_mends(db: Db) {

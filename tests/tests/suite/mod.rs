@@ -49,6 +49,7 @@ mod policies;
 mod races;
 mod real_data;
 mod same_values;
+mod too_large;
 mod transactions;
 mod waits;
 mod writes;
@@ -80,6 +81,7 @@ pub(crate) fn tests() -> Suite<Sqlx> {
     races::add(&mut suite);
     real_data::add(&mut suite);
     same_values::add(&mut suite);
+    too_large::add(&mut suite);
     transactions::add(&mut suite);
     waits::add(&mut suite);
     writes::add(&mut suite);

@@ -139,7 +139,7 @@ impl<'f, M: Contract> Import<'f, M> {
     }
 
     /// How many records are written at once; the default is 1,000, and 0 counts as 1. Without [`atomic`](Self::atomic) rows are
-    /// locked as long as a chunk takes. On MySQL and MariaDB a chunk must fit into `max_allowed_packet`.
+    /// locked as long as a chunk takes. On MySQL and MariaDB a chunk is halved that does not fit into `max_allowed_packet`.
     pub fn chunk_size(mut self, records: usize) -> Self {
         self.options.chunk_size = records.max(1);
         self

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
+use std::iter;
 
 use sqlx::error::DatabaseError;
 
@@ -52,6 +53,8 @@ pub enum Cause {
     Record,
     /// The role may not write the row, or not so, whatever its privileges are: a policy, a view's CHECK OPTION.
     NotPermitted,
+    /// The server takes no writes, or the session is set so: it is a standby, perhaps a primary whose place another one has taken.
+    ReadOnly,
     /// Anything else.
     Other,
 }
@@ -91,6 +94,11 @@ pub trait Classify {
     fn own_words(_error: &dyn DatabaseError) -> Option<&'static str> {
         None
     }
+
+    /// Our words for what was not sent, since the server would not have taken it.
+    fn words_of_unsent(_source: &(dyn StdError + Send + Sync + 'static)) -> Option<String> {
+        None
+    }
 }
 
 /// Whether an error of getting a connection may pass by itself. What waiting does not mend: a wrong password or address, TLS that
@@ -103,9 +111,29 @@ pub(crate) fn is_out_of_reach<DB: Supported>(error: &sqlx::Error) -> bool {
             ErrorKind::PermissionDenied | ErrorKind::InvalidInput | ErrorKind::Unsupported
         ),
         sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Tls(source) => is_cut_off(&**source),
+        // PostgreSQL's answer to whether it speaks TLS, of which nothing came: sqlx has looked at a byte that it did not read.
+        sqlx::Error::Protocol(words) => words == "unexpected response from SSLRequest: 0x00",
         sqlx::Error::Database(error) => DB::Driver::refuses_for_now(&**error),
         _ => false,
     }
+}
+
+/// Whether TLS could not be agreed upon because the connection ended meanwhile. OpenSSL has but words for that.
+fn is_cut_off(source: &(dyn StdError + Send + Sync + 'static)) -> bool {
+    let is_end = |error: &io::Error| {
+        matches!(
+            error.kind(),
+            ErrorKind::UnexpectedEof
+                | ErrorKind::ConnectionReset
+                | ErrorKind::ConnectionAborted
+                | ErrorKind::BrokenPipe
+        )
+    };
+    let source: &(dyn StdError + 'static) = source;
+    let mut causes = iter::successors(Some(source), |error| (*error).source());
+    let words = source.to_string().to_ascii_lowercase();
+    causes.any(|error| error.downcast_ref().is_some_and(is_end)) || words.contains("unexpected eof")
 }
 
 /// Whether a value could not be read because of the type of its column.
@@ -214,6 +242,11 @@ mod tests {
             io(ErrorKind::Other),
             sqlx::Error::PoolTimedOut,
             sqlx::Error::WorkerCrashed,
+            // The connection was closed before TLS was agreed upon, and while it was.
+            sqlx::Error::Protocol("unexpected response from SSLRequest: 0x00".to_owned()),
+            sqlx::Error::Tls(io::Error::from(ErrorKind::UnexpectedEof).into()),
+            sqlx::Error::Tls("unexpected EOF".into()),
+            sqlx::Error::Tls("SSL routines:ssl3_read_n:unexpected eof while reading".into()),
         ];
         for error in mends {
             assert!(is_out_of_reach::<DB>(&error), "{error:?}");
@@ -225,7 +258,9 @@ mod tests {
             sqlx::Error::PoolClosed,
             sqlx::Error::Configuration("a URL".into()),
             sqlx::Error::Tls("a certificate".into()),
+            sqlx::Error::Tls("server does not support TLS".into()),
             sqlx::Error::Protocol("words that the driver does not know".to_owned()),
+            sqlx::Error::Protocol("unexpected response from SSLRequest: 0x45".to_owned()),
         ];
         for error in stays {
             assert!(!is_out_of_reach::<DB>(&error), "{error:?}");

@@ -226,9 +226,20 @@ impl Display for Mismatch {
         write!(
             f,
             "SQL type `{}` cannot be read as `{}`",
-            self.sql, self.rust
+            self.sql,
+            without_paths(self.rust)
         )
     }
+}
+
+/// A type's name as it is mostly written: `Option<String>` for `core::option::Option<alloc::string::String>`.
+fn without_paths(name: &str) -> String {
+    let is_of_path = |c: char| c == ':' || c == '_' || c.is_alphanumeric();
+    let mut short = String::with_capacity(name.len());
+    for piece in name.split_inclusive(|c| !is_of_path(c)) {
+        short.push_str(piece.rsplit("::").next().unwrap_or(piece));
+    }
+    short
 }
 
 impl StdError for Mismatch {}
@@ -341,3 +352,27 @@ macro_rules! codec {
     };
 }
 pub(super) use codec;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_types_are_as_they_are_written() {
+        assert_eq!(without_paths("i64"), "i64");
+        assert_eq!(without_paths(type_name::<String>()), "String");
+        assert_eq!(
+            without_paths(type_name::<Option<Vec<Box<str>>>>()),
+            "Option<Vec<Box<str>>>"
+        );
+        assert_eq!(
+            without_paths("chrono::datetime::DateTime<chrono::offset::utc::Utc>"),
+            "DateTime<Utc>"
+        );
+        assert_eq!(
+            without_paths("(alloc::string::String, [u8; 4])"),
+            "(String, [u8; 4])"
+        );
+        assert_eq!(without_paths("&'static my_crate::Näme"), "&'static Näme");
+    }
+}

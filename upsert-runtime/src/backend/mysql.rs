@@ -2,11 +2,17 @@
 //! <https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html>
 
 use std::borrow::Cow;
+use std::cell::Cell;
+use std::error::Error as StdError;
+use std::fmt;
 use std::time::Duration;
 
+use sqlx::encode::IsNull;
 use sqlx::error::{BoxDynError, DatabaseError};
-use sqlx::mysql::{MySqlArguments, MySqlConnection, MySqlDatabaseError, MySqlQueryResult};
-use sqlx::{Arguments, AssertSqlSafe, Database, MySql, SqlSafeStr, SqlStr};
+use sqlx::mysql::{
+    MySqlArguments, MySqlConnection, MySqlDatabaseError, MySqlQueryResult, MySqlTypeInfo,
+};
+use sqlx::{Arguments, AssertSqlSafe, Database, Encode, MySql, SqlSafeStr, SqlStr, Type};
 
 use super::codec::{Bytes, Column, codec};
 use super::dialect::{RowList, path, unquoted};
@@ -386,14 +392,18 @@ impl Classify for MySql {
             1064 => Cause::NotUnderstood,
             // a view's CHECK OPTION
             1369 => Cause::NotPermitted,
+            // the server is read-only; InnoDB is; the transaction is
+            1290 if names_read_only(error) => Cause::ReadOnly,
+            1836 | 1792 if class(error) != SIGNALLED => Cause::ReadOnly,
             // A number of AUTO_INCREMENT is used up.
             167 | 1467 => Cause::Other,
             // NULL, no default, too long, out of range, not of the type, as a column or a function says it; a text that the
             // column's character set does not have, as a write, an operation or a function says it; a regular expression; a
-            // key that is too long; CHECK; foreign keys; what a trigger signalled; no partition for the row
+            // key that is too long; CHECK; foreign keys; what a trigger signalled; no partition for the row; too large are a packet,
+            // what a function makes of a value, a row, what is noted of it to undo a write
             1048 | 1364 | 1406 | 1264 | 1265 | 1292 | 1366 | 1367 | 1411 | 1690 | 1267 | 1270
             | 1271 | 1300 | 1977 | 3854 | 1139 | 1071 | 3819 | 4025 | 1216 | 1217 | 1451 | 1452
-            | 1644 | 1526 => Cause::Record,
+            | 1644 | 1526 | 1153 | 1301 | 1118 | 1713 => Cause::Record,
             // a JSON text or path that an expression of the table met
             json if (4035..=4045).contains(&json) => Cause::Record,
             // any other value or constraint; what a trigger signalled under a number of its own
@@ -437,8 +447,18 @@ impl Classify for MySql {
     }
 
     fn own_words(error: &dyn DatabaseError) -> Option<&'static str> {
-        // Table has no partition for value …
-        (number(error) == 1526).then_some("the table has no partition for the row")
+        match number(error) {
+            // Table has no partition for value …
+            1526 => Some("the table has no partition for the row"),
+            1290 if names_read_only(error) => Some(READ_ONLY),
+            1836 => Some(READ_ONLY),
+            1153 => Some("the statement has more bytes than the server's `max_allowed_packet`"),
+            _ => None,
+        }
+    }
+
+    fn words_of_unsent(source: &(dyn StdError + Send + Sync + 'static)) -> Option<String> {
+        source.downcast_ref().map(TooLarge::to_string)
     }
 }
 
@@ -468,6 +488,27 @@ impl Wire<Self> for MySql {
         Ok(())
     }
 
+    // The server reads no further, and closes the connection; while it is still being sent to, its error (1153) is mostly lost, too.
+    async fn check_size(
+        conn: &mut MySqlConnection,
+        arguments: &mut MySqlArguments,
+    ) -> sqlx::Result<()> {
+        // Servers are not set to less than 1 MiB, of which the text has a part: then they are not asked.
+        const SURELY_FITS: usize = 512 * 1024;
+        let bytes = size(arguments);
+        if bytes < SURELY_FITS {
+            return Ok(());
+        }
+        // The session's own, which is the server's of the time when it connected.
+        let rows = Self::fetch_text(conn, "SELECT @@max_allowed_packet").await?;
+        let most = rows.first().map(|row| Self::number(row, 0)).transpose()?;
+        let most = most.flatten().and_then(|most| usize::try_from(most).ok());
+        match most {
+            Some(most) if bytes >= most => Err(sqlx::Error::Encode(Box::new(TooLarge { most }))),
+            _ => Ok(()),
+        }
+    }
+
     fn inserted_id(done: &MySqlQueryResult) -> Option<MySqlArguments> {
         let id = Some(done.last_insert_id()).filter(|&id| id != 0)?;
         let mut arguments = MySqlArguments::default();
@@ -476,6 +517,39 @@ impl Wire<Self> for MySql {
     }
 
     wire!(MySql);
+}
+
+/// A statement that is larger than a packet may be.
+#[derive(Debug, thiserror::Error)]
+#[error("the statement has more bytes than the server's `max_allowed_packet`, which is {most}")]
+struct TooLarge {
+    most: usize,
+}
+
+/// How many bytes the packet has that sends these values.
+fn size(arguments: &mut MySqlArguments) -> usize {
+    let values = Cell::new(0);
+    // sqlx shows the buffer to nobody else than a value that is being bound. This one never is.
+    let _ = arguments.add(Measure(&values));
+    // The command, the statement's number, flags, a count; for each value two bytes of its type and a bit that says whether it is NULL.
+    let others = 11 + 2 * arguments.len() + arguments.len().div_ceil(8);
+    values.get() + others
+}
+
+/// Takes note of how many bytes are bound, and is not bound itself.
+struct Measure<'a>(&'a Cell<usize>);
+
+impl Type<MySql> for Measure<'_> {
+    fn type_info() -> MySqlTypeInfo {
+        <[u8] as Type<MySql>>::type_info()
+    }
+}
+
+impl Encode<'_, MySql> for Measure<'_> {
+    fn encode_by_ref(&self, values: &mut Vec<u8>) -> Result<IsNull, BoxDynError> {
+        self.0.set(values.len());
+        Err(fmt::Error.into())
+    }
 }
 
 /// The rules of the foreign keys `k`, which are NULL where the catalog does not show them.
@@ -492,6 +566,16 @@ fn in_catalog(from: &str, column: &str) -> (String, String, String) {
 /// A text as a literal.
 fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}
+
+/// What a server says of itself that takes no writes.
+const READ_ONLY: &str =
+    "the server is read-only: it is a replica, perhaps since a fail-over, or was set so";
+
+/// Whether the option is this one that does not let a statement be carried out: `--read-only`, `--super-read-only`.
+fn names_read_only(error: &dyn DatabaseError) -> bool {
+    let names = ["read-only", "read_only"];
+    class(error) != SIGNALLED && names.iter().any(|name| error.message().contains(name))
 }
 
 /// The class of what a trigger signals, unless it says that it is another.
@@ -644,6 +728,19 @@ fn number(error: &dyn DatabaseError) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_statement_is_as_large_as_its_values() {
+        let mut arguments = MySqlArguments::default();
+        assert_eq!(size(&mut arguments), 11);
+        arguments.add("x".repeat(300)).expect("a value");
+        arguments.add(None::<i64>).expect("a value");
+        for _ in 0..2 {
+            // A text has its length in front of it.
+            assert_eq!(size(&mut arguments), 11 + 2 * 2 + 1 + 3 + 300);
+            assert_eq!(arguments.len(), 2);
+        }
+    }
 
     // Not by `is_out_of_reach`: only sqlx can make an error of MySQL's, with its number. The suite has a proxy send some.
     #[test]

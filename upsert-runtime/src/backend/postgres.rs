@@ -389,6 +389,7 @@ impl Classify for Postgres {
             Some("40001") => Cause::Serialization,
             Some("55P03") => Cause::LockTimeout,
             Some("25P01" | "25P02") if !is_raised(error) => Cause::TransactionGone,
+            Some("25006") if !is_raised(error) => Cause::ReadOnly,
             // another isolation level is asked for in one that has read already
             Some("25001") if !is_raised(error) => Cause::WithinTransaction,
             // the prepared statement does not exist
@@ -498,6 +499,13 @@ impl Classify for Postgres {
                 "58",
             ]
             .contains(&code.get(..2).unwrap_or_default())
+    }
+
+    // Cannot execute INSERT in a read-only transaction: it does not say why it is.
+    fn own_words(error: &dyn DatabaseError) -> Option<&'static str> {
+        (Self::cause(error) == Cause::ReadOnly).then_some(
+            "the transaction is read-only: the server is a standby, perhaps since a fail-over, or the session is set so",
+        )
     }
 }
 

@@ -56,6 +56,14 @@ pub trait Wire<DB: Database> {
         sql: &'static str,
     ) -> impl Future<Output = sqlx::Result<Vec<DB::Row>>> + Send;
 
+    /// Refuses what is larger than the server takes, where such a statement would cost the connection.
+    fn check_size(
+        _conn: &mut DB::Connection,
+        _arguments: &mut DB::Arguments,
+    ) -> impl Future<Output = sqlx::Result<()>> + Send {
+        std::future::ready(Ok(()))
+    }
+
     /// Has the connection and the server forget the statements that are kept prepared.
     fn forget_statements(
         conn: &mut DB::Connection,

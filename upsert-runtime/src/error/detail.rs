@@ -38,7 +38,8 @@ pub(super) fn detail<DB: Supported>(operation: Operation, error: &sqlx::Error) -
         sqlx::Error::TypeNotFound { type_name } => {
             format!("the database has no type named `{type_name}`")
         }
-        sqlx::Error::Encode(_) => "a value cannot be encoded".to_owned(),
+        sqlx::Error::Encode(source) => DB::Driver::words_of_unsent(&**source)
+            .unwrap_or_else(|| "a value cannot be encoded".to_owned()),
         sqlx::Error::RowNotFound if operation == Operation::Refresh => {
             "the row is there no more; a statement of this transaction has deleted it".to_owned()
         }

@@ -1,4 +1,4 @@
-use sqlx::Database;
+use sqlx::{Database, SqlStr};
 
 use crate::backend::{Dialect as _, Supported, Wire as _};
 use crate::error::{Error, Operation, Step};
@@ -33,10 +33,20 @@ impl<'c, DB: Supported> Session<'c, DB> {
         }
     }
 
+    /// What is sent of a statement, under the limit of waiting, if the server takes so much.
+    async fn checked(
+        &mut self,
+        statement: Statement<DB>,
+    ) -> sqlx::Result<(SqlStr, DB::Arguments, bool)> {
+        let (text, mut arguments, keep_prepared) = statement.into_parts();
+        DB::Driver::check_size(self.connection, &mut arguments).await?;
+        let text = DB::Driver::limited(text, self.locking);
+        Ok((text, arguments, keep_prepared))
+    }
+
     /// The rows of a statement.
     pub(crate) async fn fetch(&mut self, statement: Statement<DB>) -> sqlx::Result<Vec<DB::Row>> {
-        let (text, arguments, keep_prepared) = statement.into_parts();
-        let text = DB::Driver::limited(text, self.locking);
+        let (text, arguments, keep_prepared) = self.checked(statement).await?;
         DB::Driver::fetch(self.connection, text, arguments, keep_prepared).await
     }
 
@@ -45,8 +55,7 @@ impl<'c, DB: Supported> Session<'c, DB> {
         &mut self,
         statement: Statement<DB>,
     ) -> sqlx::Result<(Vec<DB::Row>, <DB as Database>::QueryResult)> {
-        let (text, arguments, keep_prepared) = statement.into_parts();
-        let text = DB::Driver::limited(text, self.locking);
+        let (text, arguments, keep_prepared) = self.checked(statement).await?;
         let mut rows = Vec::new();
         let sent =
             DB::Driver::fetch_into(self.connection, text, arguments, keep_prepared, &mut rows);
@@ -59,8 +68,7 @@ impl<'c, DB: Supported> Session<'c, DB> {
         &mut self,
         statement: Statement<DB>,
     ) -> sqlx::Result<<DB as Database>::QueryResult> {
-        let (text, arguments, keep_prepared) = statement.into_parts();
-        let text = DB::Driver::limited(text, self.locking);
+        let (text, arguments, keep_prepared) = self.checked(statement).await?;
         DB::Driver::execute(self.connection, text, arguments, keep_prepared).await
     }
 

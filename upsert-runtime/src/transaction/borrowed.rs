@@ -4,7 +4,7 @@
 //! and `commit()` says `Ok`.
 
 use crate::backend::{Cause, Dialect as _, Supported, Wire as _, cause};
-use crate::error::{Error, Operation, Step};
+use crate::error::{ENDED_ALL, Error, Operation, Step};
 use crate::locking::{Locking, Wait};
 use crate::mapping::Target;
 use crate::step::{Session, Statement};
@@ -75,7 +75,7 @@ impl Savepoint {
                 } => {
                     return Error::Database {
                         at,
-                        detail: detail + ", and has ended the whole transaction",
+                        detail: detail + ENDED_ALL,
                         about_record: false,
                         source,
                     };

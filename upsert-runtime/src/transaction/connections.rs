@@ -3,8 +3,8 @@
 use std::fmt::{self, Debug, Formatter};
 use std::ops::{Deref, DerefMut};
 
-use sqlx::Pool;
 use sqlx::pool::PoolConnection;
+use sqlx::{Connection as _, Pool};
 use sqlx_core::transaction::TransactionManager;
 
 use crate::backend::{Cause, Dialect as _, Supported, Wire as _, cause};
@@ -53,12 +53,14 @@ impl<DB: Supported> Connections<'_, DB> {
         matches!(self, Self::Pool(_))
     }
 
-    /// A connection.
+    /// A connection. Once one was found dead, it is one that answers.
     pub(super) async fn lease(
         &mut self,
         model: Option<&'static str>,
+        has_lost: bool,
     ) -> Result<Lease<'_, DB>, Error> {
         match self {
+            Self::Pool(pool) if has_lost => Lease::of_pool_alive(pool, model).await,
             Self::Pool(pool) => Lease::of_pool(pool, model).await,
             Self::Held {
                 connection,
@@ -159,6 +161,19 @@ impl<DB: Supported> Lease<'_, DB> {
             Error::of_connecting::<DB>(Step::new(model, Operation::Connect), source)
         })?;
         Ok(Self::Own(connection))
+    }
+
+    /// The same, of those that answer. After a restart of the server all that were idle are dead, where the pool does not test them, and
+    /// each would cost an attempt.
+    async fn of_pool_alive(pool: &Pool<DB>, model: Option<&'static str>) -> Result<Self, Error> {
+        for _ in 0..pool.size() {
+            let mut lease = Self::of_pool(pool, model).await?;
+            if lease.ping().await.is_ok() {
+                return Ok(lease);
+            }
+            lease.close_on_drop();
+        }
+        Self::of_pool(pool, model).await
     }
 
     /// Asks the server whether a transaction of the caller's is open, unless that was done.

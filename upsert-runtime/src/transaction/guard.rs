@@ -24,6 +24,7 @@ pub(crate) struct Guard<'c, DB: Supported> {
 }
 
 /// What is known of a transaction of ours.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct State<DB: Supported> {
     /// Neither committed nor rolled back.
     open: bool,
@@ -33,11 +34,22 @@ pub(super) struct State<DB: Supported> {
     pub(super) lost: bool,
     /// The limit of calls that name none.
     pub(super) wait: Option<Wait>,
+    /// Whether the connection is to be closed in the end: it leads to a server that takes no writes.
+    pub(super) closes: bool,
     /// The connection's own setting, which the limit has replaced and which is put back when the transaction is dropped.
     before: Option<Setting<DB>>,
 }
 
 impl<DB: Supported> State<DB> {
+    /// Notes what an error tells of the connection. One to a server that takes no writes would refuse each later borrower, and a new
+    /// one may lead to the primary.
+    pub(super) fn heed(&mut self, error: &Error) {
+        self.closes |= matches!(
+            error,
+            Error::Database { source, .. } if cause::<DB>(source) == Cause::ReadOnly
+        );
+    }
+
     /// What is open is the caller's, and goes on.
     fn leave_alone(&mut self, error: &Error) {
         if is_in_a_transaction(error) {
@@ -62,6 +74,7 @@ impl<'c, DB: Supported> Guard<'c, DB> {
                 in_flight: true,
                 lost: false,
                 wait,
+                closes: false,
                 before: None,
             },
         }
@@ -217,6 +230,11 @@ impl<'c, DB: Supported> Guard<'c, DB> {
         }
     }
 
+    /// Notes what an error tells of the connection.
+    pub(crate) fn heed(&mut self, error: &Error) {
+        self.state.heed(error);
+    }
+
     /// Has the connection forget its prepared statements. If that fails, so does whatever comes next on it.
     pub(crate) async fn forget_statements(&mut self) {
         self.state.in_flight = true;
@@ -265,6 +283,9 @@ impl<DB: Supported> Drop for Guard<'_, DB> {
     fn drop(&mut self) {
         if let Some(before) = &self.state.before {
             DB::Driver::queue_setting(&mut self.connection, before);
+        }
+        if self.state.closes {
+            self.connection.close_on_drop();
         }
         if !self.state.open {
             return;

@@ -37,8 +37,12 @@ pub(crate) async fn run<DB: Supported, W: UnitOfWork<DB>>(
     loop {
         work.began(attempt);
         let deadline = deadline(started, retry.limit());
-        let error = match one_attempt(&mut connections, deadline, locking, work, attempt == 1).await
-        {
+        let turn = Turn {
+            deadline,
+            is_first: attempt == 1,
+            has_lost: losses > 0,
+        };
+        let error = match one_attempt(&mut connections, turn, locking, work).await {
             Ok(output) => return Ok(output),
             Err(error) => error.under::<DB>(locking.wait),
         };
@@ -76,19 +80,28 @@ pub(crate) async fn run<DB: Supported, W: UnitOfWork<DB>>(
     }
 }
 
+/// What is known of an attempt before it is made.
+#[derive(Clone, Copy)]
+struct Turn {
+    /// The time until which a COMMIT may be sent again.
+    deadline: Instant,
+    is_first: bool,
+    /// Whether an attempt before has found the server or its connection gone.
+    has_lost: bool,
+}
+
 /// One attempt, of which the first may do without a transaction around its statements.
 async fn one_attempt<DB: Supported, W: UnitOfWork<DB>>(
     connections: &mut Connections<'_, DB>,
-    deadline: Instant,
+    turn: Turn,
     locking: Locking,
     work: &mut W,
-    is_first: bool,
 ) -> Result<W::Output, Error> {
     let mapping = work.mapping();
     let model = Some(mapping.model.name);
-    let mut tx = Guard::new(connections.lease(model).await?, locking.wait);
+    let mut tx = Guard::new(connections.lease(model, turn.has_lost).await?, locking.wait);
     let target = Target { mapping, locking };
-    if is_first {
+    if turn.is_first {
         match work.alone(&mut Session::new(tx.in_flight(), target)).await {
             Ok(None) => {}
             Ok(Some(output)) => {
@@ -96,6 +109,7 @@ async fn one_attempt<DB: Supported, W: UnitOfWork<DB>>(
                 return Ok(output);
             }
             Err(error) => {
+                tx.heed(&error);
                 if is_outdated::<DB>(&error) {
                     tx.forget_statements().await;
                 }
@@ -113,7 +127,7 @@ async fn one_attempt<DB: Supported, W: UnitOfWork<DB>>(
     tx.start(model, W::READS_MANY).await?;
     match work.once(&mut Session::new(tx.in_flight(), target)).await {
         Ok(output) if W::stays(&output) => {
-            tx.finish(model, deadline).await?;
+            tx.finish(model, turn.deadline).await?;
             Ok(output)
         }
         Ok(output) => {
@@ -121,6 +135,7 @@ async fn one_attempt<DB: Supported, W: UnitOfWork<DB>>(
             Ok(output)
         }
         Err(error) => {
+            tx.heed(&error);
             // The next attempt may get another connection, and the next borrower this one.
             if is_outdated::<DB>(&error) {
                 tx.forget_statements().await;

@@ -68,6 +68,9 @@ impl<'t, DB: Supported> TransactionRef<'t, DB> {
     pub(super) fn leave<T>(&mut self, result: &Result<T, Error>) {
         if let Some(state) = &mut self.state {
             state.in_flight = false;
+            if let Err(error) = result {
+                state.heed(error);
+            }
             state.lost = matches!(result, Err(Error::TransactionLost { .. }));
         }
     }

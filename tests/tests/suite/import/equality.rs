@@ -407,7 +407,7 @@ where
         let error = upsert.run(pool).await.unwrap_err();
         assert_eq!(
             error.to_string(),
-            "`Number`: create: the key that the database stored in `code` is not the one given"
+            "`Number`: create: the key that the database stored in `code` is not the one given: a trigger alters it, or the column rounds it or cuts it off; give it as it is stored"
         );
         assert_eq!(db.number("SELECT count(*) FROM keyed").await, 0);
     }

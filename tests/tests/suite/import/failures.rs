@@ -309,15 +309,15 @@ async fn a_record_that_ends_the_transaction(db: Db) {
     )
     .await;
     let records = || [numbered(0), numbered(1).named("bad"), numbered(2)];
-    let error = Taxonomy::import(records()).atomic(true).run(&db.pool).await;
-    let error = error.unwrap_err();
-    let text = error.to_string();
-    assert!(!error.is_retryable(), "{text}");
-    assert!(
-        text.contains("create: SQLite refused it (1811), and has ended the whole transaction"),
-        "{text}"
-    );
-    assert_eq!(db.number("SELECT count(*) FROM taxonomy").await, 0);
+    for (size, whose) in [(1, "by record 1;"), (10, "by one of the records 0 to 2;")] {
+        let import = Taxonomy::import(records()).atomic(true).chunk_size(size);
+        let error = import.run(&db.pool).await.unwrap_err();
+        let text = error.to_string();
+        assert!(!error.is_retryable(), "{text}");
+        let words = "create: SQLite refused it (1811), and has ended the whole transaction, ";
+        assert!(text.contains(&format!("{words}{whose}")), "{text}");
+        assert_eq!(db.number("SELECT count(*) FROM taxonomy").await, 0);
+    }
     let report = Taxonomy::import(records()).run(&db.pool).await;
     let report = report.expect("an import");
     assert_eq!((report.created, indexes(&report)), (2, vec![1]));

@@ -1,5 +1,7 @@
 //! Groups that are written at once, and how they are bisected until it is known which record is at fault.
 
+use std::ops::RangeInclusive;
+
 use crate::backend::{Dialect as _, Supported};
 use crate::error::Error;
 use crate::import::batch::{Group, Member};
@@ -105,6 +107,16 @@ impl Bisection {
             })
         };
         (of(whole), of(lessened))
+    }
+
+    /// The records among which the one is that an error came of: it alone if that is known. `None` if there are none.
+    pub(super) fn records(&self, culprit: Option<u32>) -> Option<RangeInclusive<u32>> {
+        if let Some(record) = culprit.filter(|_| self.row_by_row) {
+            return Some(record..=record);
+        }
+        let members = self.groups.iter().flat_map(|group| &group.members);
+        let records = || members.clone().map(|member| member.record);
+        Some(records().min()?..=records().max()?)
     }
 
     /// Takes the record at fault out: the culprit, else the first. Gives its number.

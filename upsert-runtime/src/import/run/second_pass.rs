@@ -198,7 +198,12 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
                     batches.append(&mut undone);
                     return Ok(self.follow(batches, is_own).await?);
                 }
-                Err(error) if !error.is_about_record() => return Err(error.into()),
+                Err(error) if !error.is_about_record() => {
+                    return Err(match batch.records(culprit) {
+                        Some(records) => error.of_records(records).into(),
+                        None => error.into(),
+                    });
+                }
                 Err(_) if batch.is_witness() => {}
                 Err(error) if batch.is_narrow(&error) => {
                     undone.extend(self.fail_one(batch, culprit, error)?);
