@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use sqlx::mysql::MySqlConnectOptions;
 use sqlx::pool::PoolOptions;
@@ -94,15 +95,21 @@ impl Engine for Postgres {
 
     async fn set_flush(pool: &Pool<Self>, flush: bool, is_private: bool) -> Result<(), String> {
         if is_private {
-            // The tests' server never flushes.
+            // The tests' server does not flush.
             Self::run_text(pool, "ALTER SYSTEM SET fsync = on".to_owned()).await;
             Self::run_text(pool, "SELECT pg_reload_conf()".to_owned()).await;
-        } else if flush && Self::texts(pool, "SHOW fsync".to_owned()).await != ["on"] {
-            return Err(
-                "the server that TEST_POSTGRES_URL names does not flush: fsync is off".to_owned(),
-            );
         }
-        Ok(())
+        if !flush {
+            return Ok(());
+        }
+        // A server takes a moment to read its settings anew.
+        for _ in 0..50 {
+            if Self::texts(pool, "SHOW fsync".to_owned()).await == ["on"] {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Err("the server does not flush: fsync is off".to_owned())
     }
 
     fn pool(address: &Address, connections: u32) -> Result<Pool<Self>, Failure> {
