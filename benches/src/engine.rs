@@ -13,11 +13,13 @@ use upsert_tests::Target;
 
 use crate::contender::chain::Chain;
 use crate::contender::copy_merge::CopyMerge;
-use crate::contender::on_conflict::{InOneTransaction, OnConflict};
+use crate::contender::held::Held;
+use crate::contender::on_conflict::{InOneTransaction, OnConflict, OnConflictHeld};
 use crate::contender::rows::Rows;
 use crate::contender::unnest::Unnest;
 use crate::contender::{Contender, Failure, ours, sea_orm};
 use crate::record::Record;
+use crate::scale::Scale;
 use crate::setting::Address;
 use crate::wire::Protocol;
 
@@ -54,8 +56,20 @@ pub(crate) trait Engine: Target {
     /// Who upserts one record a call; each with a pool of its own.
     fn singles(pool: &dyn Fn() -> Pool<Self>) -> Vec<Box<dyn Contender>>;
 
+    /// Who does so on a connection that is held.
+    fn held(pool: &dyn Fn() -> Pool<Self>) -> Vec<Box<dyn Contender>>;
+
     /// Who upserts many at once.
     fn bulks(pool: &dyn Fn() -> Pool<Self>) -> Vec<Box<dyn Contender>>;
+
+    /// Who does what is done at this scale, ours first.
+    fn contenders(scale: Scale, pool: &dyn Fn() -> Pool<Self>) -> Vec<Box<dyn Contender>> {
+        match scale {
+            Scale::One | Scale::Hot(_) => Self::singles(pool),
+            Scale::Held => Self::held(pool),
+            Scale::Import(_) => Self::bulks(pool),
+        }
+    }
 }
 
 macro_rules! statements {
@@ -137,6 +151,13 @@ impl Engine for Postgres {
         ]
     }
 
+    fn held(pool: &dyn Fn() -> Pool<Self>) -> Vec<Box<dyn Contender>> {
+        vec![
+            Box::new(ours::OneHeld(Held::new(pool()))),
+            Box::new(OnConflictHeld(Held::new(pool()))),
+        ]
+    }
+
     fn bulks(pool: &dyn Fn() -> Pool<Self>) -> Vec<Box<dyn Contender>> {
         vec![
             Box::new(ours::Import(pool())),
@@ -203,6 +224,13 @@ impl Engine for MySql {
         ]
     }
 
+    fn held(pool: &dyn Fn() -> Pool<Self>) -> Vec<Box<dyn Contender>> {
+        vec![
+            Box::new(ours::OneHeld(Held::new(pool()))),
+            Box::new(OnConflictHeld(Held::new(pool()))),
+        ]
+    }
+
     fn bulks(pool: &dyn Fn() -> Pool<Self>) -> Vec<Box<dyn Contender>> {
         vec![
             Box::new(ours::Import(pool())),
@@ -248,6 +276,13 @@ impl Engine for Sqlite {
             Box::new(Chain(pool())),
             Box::new(OnConflict(pool())),
             Box::new(sea_orm::One(pool().into())),
+        ]
+    }
+
+    fn held(pool: &dyn Fn() -> Pool<Self>) -> Vec<Box<dyn Contender>> {
+        vec![
+            Box::new(ours::OneHeld(Held::new(pool()))),
+            Box::new(OnConflictHeld(Held::new(pool()))),
         ]
     }
 
