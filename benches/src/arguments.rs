@@ -1,33 +1,31 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::builder::RangedU64ValueParser;
 use clap::{Parser, ValueEnum};
 
+use crate::bars::Asked;
 use crate::job::{self, Job};
 use crate::measure::Effort;
 use crate::scale::Scale;
 use crate::setting::{Setting, Way};
 use crate::workload::Workload;
-use crate::{bars, count, smoke};
+use crate::{count, smoke};
 
 /// Times this crate and its peers in turn, and prints a table of the ratios: below 1 this crate is faster
 ///
 /// Servers are started from installed binaries, or named as for the tests (`TEST_POSTGRES_URL`, `TEST_MYSQL_URL`).
 #[derive(Debug, Parser)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is an argument, and of the tasks one can be given"
-)]
 pub(crate) struct Line {
     /// postgres, postgres-tcp, mariadb, mariadb-tcp, sqlite
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = Way::from_str)]
     #[arg(default_value = "postgres,mariadb,mariadb-tcp,sqlite")]
     databases: Vec<Way>,
-    /// one, hot-N (16 tasks on N rows), import-N [default: one,hot-1,hot-100,import-20000; to count one,import-2000]
+    /// one, held (on one connection), hot-N (16 tasks on N rows), import-N [default: one,hot-1,hot-100,import-20000; to count
+    /// one,import-2000]
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = Scale::from_str)]
     scales: Option<Vec<Scale>>,
     /// mixed, changed, unchanged, new
@@ -43,7 +41,7 @@ pub(crate) struct Line {
     /// What each round trip takes in addition, on servers
     #[arg(long, value_name = "N", default_value = "0")]
     delay_ms: u64,
-    /// Rounds of each slice, of which the least counts
+    /// Rounds of each slice, of which the least counts; a third of them on hot rows, a fifth with a delay
     #[arg(long, value_name = "N", default_value = "15", value_parser = times())]
     rounds: usize,
     /// How often all of it is repeated, for the range
@@ -58,10 +56,11 @@ pub(crate) struct Line {
     /// One object a comparison in place of the table
     #[arg(long)]
     json: bool,
-    /// What the project holds itself to, against what is measured now; takes half an hour
-    #[arg(long, group = "task")]
-    bars: bool,
-    /// What a record costs: trips, statements, bytes, instructions (where valgrind is installed)
+    /// What the project holds itself to, against what is measured now; all of it, or the bars that are named
+    #[arg(long, value_name = "NAME,…", group = "task", value_delimiter = ',')]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    bars: Option<Vec<String>>,
+    /// What a record costs: trips, statements, bytes, and instructions and allocations (where valgrind is installed)
     #[arg(long, group = "task")]
     count: bool,
     /// Imports so many records as a stream into PostgreSQL, and tells the most memory that it took
@@ -99,17 +98,16 @@ pub(crate) struct Arguments {
     pub(crate) jobs: Vec<Job>,
     pub(crate) effort: Effort,
     pub(crate) json: bool,
-    /// Another build of this program, as a peer.
-    pub(crate) against: Option<PathBuf>,
+    against: Option<PathBuf>,
     peers: Option<Vec<String>>,
 }
 
 /// Which of the program's outputs is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Task {
     Compare,
-    /// The same, with the table of bars.
-    Bars,
+    /// The same, with the table of these bars.
+    Bars(Asked),
     /// The same of little, where what is missing is a failure.
     Smoke,
     Count,
@@ -132,11 +130,15 @@ impl TryFrom<Line> for Arguments {
             flushes.map(move |&flush| Setting { way, flush, delay })
         };
         let settings: Vec<Setting> = line.databases.into_iter().flat_map(each).collect();
-        let (task, jobs) = match line.stream {
-            Some(records) => (Task::Stream(records), Vec::new()),
-            None if line.bars => (Task::Bars, bars::jobs()?),
-            None if line.smoke => (Task::Smoke, smoke::jobs()?),
-            None => {
+        let bars = line.bars.as_deref().map(Asked::new).transpose()?;
+        let (task, jobs) = match (line.stream, bars) {
+            (Some(records), _) => (Task::Stream(records), Vec::new()),
+            (None, Some(bars)) => {
+                let jobs = bars.jobs()?;
+                (Task::Bars(bars), jobs)
+            }
+            (None, None) if line.smoke => (Task::Smoke, smoke::jobs()?),
+            (None, None) => {
                 let (task, usual) = if line.count {
                     (Task::Count, &count::SCALES[..])
                 } else {
@@ -146,7 +148,6 @@ impl TryFrom<Line> for Arguments {
                 (task, job::each(&settings, scales, &line.workloads))
             }
         };
-        let of_bars = || bars::peers().map(str::to_owned).collect();
         Ok(Self {
             task,
             jobs,
@@ -158,28 +159,43 @@ impl TryFrom<Line> for Arguments {
                     others: 5_000,
                     rounds: line.rounds,
                     repeats: line.repeats,
+                    hot_rounds: line.rounds.div_ceil(3),
                     hot_slices: 4,
                     imports: line.imports,
                 }
             },
             json: line.json,
             against: line.against,
-            peers: line.peers.or_else(|| line.bars.then(of_bars)),
+            peers: line.peers,
         })
     }
 }
 
 impl Arguments {
-    /// Whether a peer of this name was asked for.
-    pub(crate) fn wants(&self, peer: &str) -> bool {
-        let named = |names: &Vec<String>| names.iter().any(|name| peer.starts_with(name.as_str()));
-        self.peers.as_ref().is_none_or(named)
+    /// Whether a peer of this name was asked for, there.
+    pub(crate) fn wants(&self, job: &Job, peer: &str) -> bool {
+        match (&self.task, &self.peers) {
+            (_, Some(names)) => names.iter().any(|name| peer.starts_with(name.as_str())),
+            (Task::Bars(bars), None) => bars.wants(job, peer),
+            (_, None) => true,
+        }
     }
 
-    /// Whether one of Django's forms was asked for: a Python takes a while to start.
-    pub(crate) fn wants_django(&self) -> bool {
-        let named = |names: &Vec<String>| names.iter().any(|name| name.starts_with("django"));
-        self.peers.as_ref().is_none_or(named)
+    /// Another build of this program, if it is a peer there.
+    pub(crate) fn against(&self, job: &Job) -> Option<&Path> {
+        let is_wanted = match &self.task {
+            Task::Bars(bars) => bars.wants(job, "against"),
+            _ => true,
+        };
+        self.against.as_deref().filter(|_| is_wanted)
+    }
+
+    /// Whether one of Django's forms may be: a Python takes a while to start.
+    pub(crate) fn wants_django(&self, job: &Job) -> bool {
+        match &self.peers {
+            Some(names) => names.iter().any(|name| name.starts_with("django")),
+            None => self.wants(job, "django-chain"),
+        }
     }
 }
 
@@ -231,7 +247,8 @@ mod tests {
     #[test]
     fn a_peer_is_named_by_its_beginning() {
         let read = read("--peers chain,django").unwrap();
-        assert!(read.wants("django-chain") && read.wants("chain") && !read.wants("on-conflict"));
+        let wants = |peer| read.wants(&read.jobs[0], peer);
+        assert!(wants("django-chain") && wants("chain") && !wants("on-conflict"));
     }
 
     #[test]

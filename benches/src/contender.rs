@@ -9,6 +9,7 @@ use crate::record::Record;
 pub(crate) mod chain;
 pub(crate) mod copy_merge;
 pub(crate) mod django;
+pub(crate) mod held;
 pub(crate) mod on_conflict;
 pub(crate) mod ours;
 pub(crate) mod process;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use sqlx::mysql::MySqlConnectOptions;
 use sqlx::pool::PoolOptions;
@@ -12,11 +13,13 @@ use upsert_tests::Target;
 
 use crate::contender::chain::Chain;
 use crate::contender::copy_merge::CopyMerge;
-use crate::contender::on_conflict::{InOneTransaction, OnConflict};
+use crate::contender::held::Held;
+use crate::contender::on_conflict::{InOneTransaction, OnConflict, OnConflictHeld};
 use crate::contender::rows::Rows;
 use crate::contender::unnest::Unnest;
 use crate::contender::{Contender, Failure, ours, sea_orm};
 use crate::record::Record;
+use crate::scale::Scale;
 use crate::setting::Address;
 use crate::wire::Protocol;
 
@@ -53,8 +56,20 @@ pub(crate) trait Engine: Target {
     /// Who upserts one record a call; each with a pool of its own.
     fn singles(pool: &dyn Fn() -> Pool<Self>) -> Vec<Box<dyn Contender>>;
 
+    /// Who does so on a connection that is held.
+    fn held(pool: &dyn Fn() -> Pool<Self>) -> Vec<Box<dyn Contender>>;
+
     /// Who upserts many at once.
     fn bulks(pool: &dyn Fn() -> Pool<Self>) -> Vec<Box<dyn Contender>>;
+
+    /// Who does what is done at this scale, ours first.
+    fn contenders(scale: Scale, pool: &dyn Fn() -> Pool<Self>) -> Vec<Box<dyn Contender>> {
+        match scale {
+            Scale::One | Scale::Hot(_) => Self::singles(pool),
+            Scale::Held => Self::held(pool),
+            Scale::Import(_) => Self::bulks(pool),
+        }
+    }
 }
 
 macro_rules! statements {
@@ -94,15 +109,21 @@ impl Engine for Postgres {
 
     async fn set_flush(pool: &Pool<Self>, flush: bool, is_private: bool) -> Result<(), String> {
         if is_private {
-            // The tests' server never flushes.
+            // The tests' server does not flush.
             Self::run_text(pool, "ALTER SYSTEM SET fsync = on".to_owned()).await;
             Self::run_text(pool, "SELECT pg_reload_conf()".to_owned()).await;
-        } else if flush && Self::texts(pool, "SHOW fsync".to_owned()).await != ["on"] {
-            return Err(
-                "the server that TEST_POSTGRES_URL names does not flush: fsync is off".to_owned(),
-            );
         }
-        Ok(())
+        if !flush {
+            return Ok(());
+        }
+        // A server takes a moment to read its settings anew.
+        for _ in 0..50 {
+            if Self::texts(pool, "SHOW fsync".to_owned()).await == ["on"] {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Err("the server does not flush: fsync is off".to_owned())
     }
 
     fn pool(address: &Address, connections: u32) -> Result<Pool<Self>, Failure> {
@@ -127,6 +148,13 @@ impl Engine for Postgres {
             Box::new(Chain(pool())),
             Box::new(OnConflict(pool())),
             Box::new(sea_orm::One(pool().into())),
+        ]
+    }
+
+    fn held(pool: &dyn Fn() -> Pool<Self>) -> Vec<Box<dyn Contender>> {
+        vec![
+            Box::new(ours::OneHeld(Held::new(pool()))),
+            Box::new(OnConflictHeld(Held::new(pool()))),
         ]
     }
 
@@ -196,6 +224,13 @@ impl Engine for MySql {
         ]
     }
 
+    fn held(pool: &dyn Fn() -> Pool<Self>) -> Vec<Box<dyn Contender>> {
+        vec![
+            Box::new(ours::OneHeld(Held::new(pool()))),
+            Box::new(OnConflictHeld(Held::new(pool()))),
+        ]
+    }
+
     fn bulks(pool: &dyn Fn() -> Pool<Self>) -> Vec<Box<dyn Contender>> {
         vec![
             Box::new(ours::Import(pool())),
@@ -241,6 +276,13 @@ impl Engine for Sqlite {
             Box::new(Chain(pool())),
             Box::new(OnConflict(pool())),
             Box::new(sea_orm::One(pool().into())),
+        ]
+    }
+
+    fn held(pool: &dyn Fn() -> Pool<Self>) -> Vec<Box<dyn Contender>> {
+        vec![
+            Box::new(ours::OneHeld(Held::new(pool()))),
+            Box::new(OnConflictHeld(Held::new(pool()))),
         ]
     }
 

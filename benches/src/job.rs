@@ -18,7 +18,7 @@ pub(crate) fn each(settings: &[Setting], scales: &[Scale], workloads: &[Workload
         for scale in scales {
             let workloads = match scale {
                 Scale::Hot(_) => &[Workload::Changed],
-                Scale::One | Scale::Import(_) => workloads,
+                Scale::One | Scale::Held | Scale::Import(_) => workloads,
             };
             let job = |workload: &Workload| Job {
                 setting: *setting,

@@ -16,8 +16,10 @@ mod scale;
 mod serve;
 mod setting;
 mod smoke;
+mod statements;
 mod statistics;
 mod stream;
+mod valgrind;
 mod wire;
 mod workload;
 

@@ -13,6 +13,9 @@ pub(crate) struct Comparison {
     pub(crate) scale: String,
     pub(crate) workload: String,
     pub(crate) ours_us: f64,
+    /// The same of each repeat.
+    #[serde(skip)]
+    pub(crate) ours_each_us: Vec<f64>,
     pub(crate) peer: String,
     pub(crate) peer_us: f64,
     #[serde(flatten)]
@@ -23,6 +26,18 @@ impl Comparison {
     /// One object, on a line.
     pub(crate) fn json(&self) -> String {
         serde_json::to_string(&self.rounded()).unwrap_or_default()
+    }
+
+    /// What a reader sees while the rest is measured.
+    pub(crate) fn line(&self) -> String {
+        let Self {
+            ours_us,
+            peer,
+            peer_us,
+            ratio: Ratio { whole, min, max },
+            ..
+        } = self;
+        format!("{ours_us:.1} µs, {peer} {peer_us:.1} µs: {whole:.3} ({min:.3} to {max:.3})")
     }
 
     /// Digits that were measured.
@@ -55,6 +70,7 @@ pub(crate) fn table(comparisons: &[Comparison]) -> String {
             scale,
             workload,
             ours_us,
+            ours_each_us: _,
             peer,
             peer_us,
             ratio,
@@ -79,6 +95,7 @@ mod tests {
             scale: "one".to_owned(),
             workload: "mixed".to_owned(),
             ours_us: 195.123_456,
+            ours_each_us: Vec::new(),
             peer: "chain".to_owned(),
             peer_us: 184.0,
             ratio: Ratio {

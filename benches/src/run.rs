@@ -13,7 +13,7 @@ use crate::scale::Scale;
 use crate::serve::against;
 use crate::setting::{Address, Way};
 use crate::stream::Streamed;
-use crate::{bars, count, stream};
+use crate::{count, stream};
 
 /// Connections of a contender on hot rows.
 const CONNECTIONS: u32 = 16;
@@ -28,28 +28,32 @@ const MILLION: usize = 1_000_000;
 const SMALL: usize = 2_000;
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<(), Failure> {
-    match arguments.task {
+    match &arguments.task {
         Task::Compare => {
             let comparisons = compare(arguments).await?;
             if !arguments.json {
                 print!("{}", table(&comparisons));
             }
         }
-        Task::Bars => {
+        Task::Bars(bars) => {
             let comparisons = compare(arguments).await?;
-            let streamed = stream::stream(MILLION).await;
-            if let Err(missing) = &streamed {
-                eprintln!("the stream is left out: {missing}");
+            let mut streamed = None;
+            if bars.has_memory() {
+                eprintln!("{MILLION} records streamed");
+                match stream::stream(MILLION).await {
+                    Ok(told) => streamed = Some(told),
+                    Err(missing) => eprintln!("the stream is left out: {missing}"),
+                }
             }
             println!("{}", table(&comparisons));
-            print!("{}", bars::table(&comparisons, streamed.ok()));
+            print!("{}", bars.table(&comparisons, streamed));
         }
         Task::Smoke => {
             print!("{}", table(&compare(arguments).await?));
             tell(stream::stream(SMALL).await?);
         }
         Task::Count => count::count(arguments).await?,
-        Task::Stream(records) => tell(stream::stream(records).await?),
+        Task::Stream(records) => tell(stream::stream(*records).await?),
     }
     Ok(())
 }
@@ -65,7 +69,8 @@ fn tell(streamed: Streamed) {
 
 /// All databases, each on a server that ends before the next begins.
 async fn compare(arguments: &Arguments) -> Result<Vec<Comparison>, Failure> {
-    if let Some(notice) = django::notice().filter(|_| arguments.wants_django()) {
+    let wants_django = arguments.jobs.iter().any(|job| arguments.wants_django(job));
+    if let Some(notice) = django::notice().filter(|_| wants_django) {
         left_out(arguments, "Django", &notice)?;
     }
     let mut comparisons = on::<Postgres>(arguments, &[Way::Postgres, Way::PostgresTcp]).await?;
@@ -115,8 +120,9 @@ async fn each_in<DB: Engine>(
             &job.scale.to_string(),
             job.workload.name(),
         );
-        if arguments.json {
-            for comparison in &told {
+        for comparison in &told {
+            eprintln!("  {}", comparison.line());
+            if arguments.json {
                 println!("{}", comparison.json());
             }
         }
@@ -140,51 +146,48 @@ async fn measure<DB: Engine>(
     job: &Job,
     address: &Address,
 ) -> Result<Measured, Failure> {
-    let contenders = contenders::<DB>(arguments, address, job.scale)?;
+    let contenders = contenders::<DB>(arguments, job, address)?;
+    let effort = arguments.effort.for_setting(&job.setting);
     match job.scale {
-        Scale::One => singles(place, &contenders, job.workload, arguments.effort).await,
-        Scale::Hot(rows) => hot(place, &contenders, rows, arguments.effort).await,
-        Scale::Import(records) => {
-            bulks(place, &contenders, job.workload, records, arguments.effort).await
-        }
+        Scale::One | Scale::Held => singles(place, &contenders, job.workload, effort).await,
+        Scale::Hot(rows) => hot(place, &contenders, rows, effort).await,
+        Scale::Import(records) => bulks(place, &contenders, job.workload, records, effort).await,
     }
 }
 
 /// Ours first, then the peers that are asked for.
 fn contenders<DB: Engine>(
     arguments: &Arguments,
+    job: &Job,
     address: &Address,
-    scale: Scale,
 ) -> Result<Vec<Box<dyn Contender>>, Failure> {
-    let is_hot = matches!(scale, Scale::Hot(_));
+    // Programs of their own take one call after the other.
+    let is_hot = matches!(job.scale, Scale::Hot(_));
     let connections = if is_hot { CONNECTIONS } else { 1 };
     DB::pool(address, connections)?;
     let pool = || DB::pool(address, connections).expect("an address that was read before");
-    let mut all = match scale {
-        Scale::One | Scale::Hot(_) => DB::singles(&pool),
-        Scale::Import(_) => DB::bulks(&pool),
-    };
+    let mut all = DB::contenders(job.scale, &pool);
     let mut peers = all.split_off(1);
-    // Programs of their own take one call after the other.
-    if !is_hot {
-        if arguments.wants_django() {
-            peers.extend(django(address, scale)?);
-        }
-        if let Some(program) = &arguments.against {
-            all.push(Box::new(against(program, address, scale)?));
-        }
+    if !is_hot && arguments.wants_django(job) {
+        peers.extend(django(address, job.scale)?);
+    }
+    if let Some(program) = arguments.against(job).filter(|_| !is_hot) {
+        all.push(Box::new(against(program, address, job.scale)?));
     }
     all.extend(
         peers
             .into_iter()
-            .filter(|peer| arguments.wants(peer.name())),
+            .filter(|peer| arguments.wants(job, peer.name())),
     );
     Ok(all)
 }
 
 fn django(address: &Address, scale: Scale) -> Result<Vec<Box<dyn Contender>>, Failure> {
-    let Scale::Import(records) = scale else {
-        return django::singles(address);
+    let records = match scale {
+        Scale::One => return django::singles(address),
+        // It holds its connection anyway.
+        Scale::Held | Scale::Hot(_) => return Ok(Vec::new()),
+        Scale::Import(records) => records,
     };
     let mut peers = django::bulks(address)?;
     peers.retain(|peer| !peer.is_slow() || records <= SLOW_RECORDS);

@@ -8,23 +8,27 @@ pub(crate) const EFFORT: Effort = Effort {
     others: 100,
     rounds: 1,
     repeats: 2,
+    hot_rounds: 1,
     hot_slices: 1,
     imports: 1,
 };
 
 /// A mixed hundred has all that a contender may meet; so has an import of two.
-const JOBS: [(&str, &str, &str); 14] = [
+const JOBS: [(&str, &str, &str); 17] = [
     ("postgres", "one", "mixed"),
+    ("postgres", "held", "mixed"),
     ("postgres", "hot-10", "changed"),
     ("postgres", "import-200", "mixed"),
     ("postgres-flushed", "one", "new"),
     ("postgres-tcp", "one", "changed"),
     ("postgres-1ms", "import-200", "new"),
     ("mariadb", "one", "mixed"),
+    ("mariadb", "held", "mixed"),
     ("mariadb", "hot-10", "changed"),
     ("mariadb-flushed", "one", "new"),
     ("mariadb-tcp", "import-200", "mixed"),
     ("sqlite", "one", "mixed"),
+    ("sqlite", "held", "mixed"),
     ("sqlite", "hot-10", "changed"),
     ("sqlite", "import-200", "mixed"),
     ("sqlite-flushed", "one", "unchanged"),
@@ -56,7 +60,7 @@ mod tests {
         ] {
             let here = jobs.iter().filter(|job| ways.contains(&job.setting.way));
             let scales: Vec<_> = here.map(|job| job.scale.to_string()).collect();
-            for begins in ["one", "hot", "import"] {
+            for begins in ["one", "held", "hot", "import"] {
                 assert!(
                     scales.iter().any(|scale| scale.starts_with(begins)),
                     "{ways:?} {begins}"

@@ -34,7 +34,8 @@ impl Leasts {
         (0..slices).map(least).sum()
     }
 
-    fn totals(&self) -> Vec<f64> {
+    /// The same of each repeat.
+    pub(crate) fn totals(&self) -> Vec<f64> {
         self.repeats
             .iter()
             .map(|slices| slices.iter().sum())

@@ -3,6 +3,8 @@
 /// A bar: ours divided by the peer's, in one run.
 #[derive(Debug)]
 pub(super) struct Bar {
+    /// How the arguments name it.
+    pub(super) name: &'static str,
     pub(super) what: &'static str,
     /// Where it is measured; of several the worst counts.
     pub(super) databases: &'static [&'static str],
@@ -14,8 +16,9 @@ pub(super) struct Bar {
 
 const POSTGRES: &[&str] = &["postgres"];
 
-pub(super) const BARS: [Bar; 12] = [
+pub(super) const BARS: [Bar; 13] = [
     Bar {
+        name: "one",
         what: "one record against the hand-written chain",
         databases: POSTGRES,
         scale: "one",
@@ -28,6 +31,7 @@ pub(super) const BARS: [Bar; 12] = [
         ],
     },
     Bar {
+        name: "flushed",
         what: "the same, flushed to disk",
         databases: &["postgres-flushed"],
         scale: "one",
@@ -40,6 +44,15 @@ pub(super) const BARS: [Bar; 12] = [
         ],
     },
     Bar {
+        name: "held",
+        what: "on a held connection, against `ON CONFLICT` on one",
+        databases: POSTGRES,
+        scale: "held",
+        peer: "on-conflict",
+        each: &[("unchanged", 0.6, Some(0.5))],
+    },
+    Bar {
+        name: "delayed",
         what: "one record with 1 ms, against the chain",
         databases: &["postgres-1ms"],
         scale: "one",
@@ -51,6 +64,7 @@ pub(super) const BARS: [Bar; 12] = [
         ],
     },
     Bar {
+        name: "hot-1",
         what: "16 tasks on one hot row, against the chain",
         databases: &["postgres", "mariadb", "sqlite"],
         scale: "hot-1",
@@ -58,6 +72,7 @@ pub(super) const BARS: [Bar; 12] = [
         each: &[("changed", 1.0, Some(0.85))],
     },
     Bar {
+        name: "hot-100",
         what: "16 tasks on 100 hot rows, against the chain",
         databases: &["postgres", "mariadb", "sqlite"],
         scale: "hot-100",
@@ -65,6 +80,7 @@ pub(super) const BARS: [Bar; 12] = [
         each: &[("changed", 1.0, Some(0.85))],
     },
     Bar {
+        name: "elsewhere",
         what: "MariaDB and SQLite, one record against the chain",
         databases: &["mariadb", "sqlite"],
         scale: "one",
@@ -72,6 +88,7 @@ pub(super) const BARS: [Bar; 12] = [
         each: &[("changed", 1.1, Some(1.0)), ("new", 1.1, Some(1.0))],
     },
     Bar {
+        name: "import",
         what: "import of 20,000 against `unnest … ON CONFLICT`",
         databases: POSTGRES,
         scale: "import-20000",
@@ -84,6 +101,7 @@ pub(super) const BARS: [Bar; 12] = [
         ],
     },
     Bar {
+        name: "against",
         what: "the same against another build",
         databases: POSTGRES,
         scale: "import-20000",
@@ -96,6 +114,7 @@ pub(super) const BARS: [Bar; 12] = [
         ],
     },
     Bar {
+        name: "django",
         what: "import against Django's hand-written chain",
         databases: POSTGRES,
         scale: "import-20000",
@@ -103,6 +122,7 @@ pub(super) const BARS: [Bar; 12] = [
         each: &[("mixed", 1.0 / 150.0, Some(1.0 / 200.0))],
     },
     Bar {
+        name: "import-mariadb",
         what: "import on MariaDB against `ON DUPLICATE KEY UPDATE` in chunks",
         databases: &["mariadb"],
         scale: "import-20000",
@@ -110,6 +130,7 @@ pub(super) const BARS: [Bar; 12] = [
         each: &[("mixed", 1.2, Some(0.8))],
     },
     Bar {
+        name: "import-mariadb-tcp",
         what: "the same over TCP",
         databases: &["mariadb-tcp"],
         scale: "import-20000",
@@ -117,6 +138,7 @@ pub(super) const BARS: [Bar; 12] = [
         each: &[("mixed", 1.3, Some(0.8))],
     },
     Bar {
+        name: "import-sqlite",
         what: "import on SQLite against one transaction of `ON CONFLICT`",
         databases: &["sqlite"],
         scale: "import-20000",
@@ -125,8 +147,39 @@ pub(super) const BARS: [Bar; 12] = [
     },
 ];
 
-/// Both in records; the time of one is compared.
-pub(super) const GROWTH: (&str, &str, f64, f64) = ("import-20000", "import-200000", 1.3, 1.1);
+/// The time of one record in a large import against that in a small one, both against `unnest`.
+pub(super) const GROWTH: Growth = Growth {
+    name: "growth",
+    what: "200,000 against 20,000, time a record",
+    small: "import-20000",
+    large: "import-200000",
+    at_most: 1.3,
+    aim: 1.1,
+};
 
-/// MiB at most, and the aim.
-pub(super) const PEAK: (f64, f64) = (200.0, 120.0);
+/// A bar of two imports of ours.
+#[derive(Debug)]
+pub(super) struct Growth {
+    pub(super) name: &'static str,
+    pub(super) what: &'static str,
+    pub(super) small: &'static str,
+    pub(super) large: &'static str,
+    pub(super) at_most: f64,
+    pub(super) aim: f64,
+}
+
+/// A bar of a stream, in MiB.
+pub(super) const MEMORY: Memory = Memory {
+    name: "memory",
+    what: "a million records streamed, peak MiB",
+    at_most: 200.0,
+    aim: 120.0,
+};
+
+#[derive(Debug)]
+pub(super) struct Memory {
+    pub(super) name: &'static str,
+    pub(super) what: &'static str,
+    pub(super) at_most: f64,
+    pub(super) aim: f64,
+}

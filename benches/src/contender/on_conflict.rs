@@ -3,12 +3,17 @@
 
 use sqlx::{MySql, Pool, Postgres, Sqlite};
 
+use super::held::Held;
 use super::{Contender, Timed, timed};
 use crate::record::Record;
 
 /// Each statement a transaction of its own.
 #[derive(Debug)]
 pub(crate) struct OnConflict<DB: sqlx::Database>(pub(crate) Pool<DB>);
+
+/// The same on a connection that is held.
+#[derive(Debug)]
+pub(crate) struct OnConflictHeld<DB: sqlx::Database>(pub(crate) Held<DB>);
 
 /// All in one transaction.
 #[derive(Debug)]
@@ -45,6 +50,27 @@ macro_rules! on_conflict {
                     }
                     Ok::<_, sqlx::Error>(())
                 }))
+            }
+        }
+
+        impl Contender for OnConflictHeld<$database> {
+            fn name(&self) -> &'static str {
+                $name
+            }
+
+            fn run(&self, records: Vec<Record>) -> Timed<'_> {
+                Box::pin(async move {
+                    let mut connection = self.0.take().await?;
+                    let took = timed(async {
+                        for record in &records {
+                            OnConflict::<$database>::upsert(&mut *connection, record).await?;
+                        }
+                        Ok::<_, sqlx::Error>(())
+                    });
+                    let took = took.await?;
+                    self.0.keep(connection);
+                    Ok(took)
+                })
             }
         }
 

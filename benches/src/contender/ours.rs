@@ -4,6 +4,7 @@ use sqlx::Pool;
 use sqlx::types::chrono::{DateTime, Utc};
 use upsert_runtime::{Backend, LockedUpsert, Stored};
 
+use super::held::Held;
 use super::{Contender, Failure, Timed, timed};
 use crate::record::Record;
 
@@ -61,6 +62,35 @@ where
     }
 }
 
+/// `Taxonomy::upsert(..).run_on(&mut connection)`, one record after the other.
+#[derive(Debug)]
+pub(crate) struct OneHeld<DB: Backend>(pub(crate) Held<DB>);
+
+impl<DB: Backend> Contender for OneHeld<DB>
+where
+    Taxonomy: Stored<DB>,
+{
+    fn name(&self) -> &'static str {
+        "ours"
+    }
+
+    fn run(&self, records: Vec<Record>) -> Timed<'_> {
+        let records: Vec<NewTaxonomy> = records.into_iter().map(Into::into).collect();
+        Box::pin(async {
+            let mut connection = self.0.take().await?;
+            let took = timed(async {
+                for record in records {
+                    Taxonomy::upsert(record).run_on(&mut connection).await?;
+                }
+                Ok::<_, upsert_runtime::Error>(())
+            });
+            let took = took.await?;
+            self.0.keep(connection);
+            Ok(took)
+        })
+    }
+}
+
 /// `Taxonomy::import(..).run(&pool)`.
 #[derive(Debug)]
 pub(crate) struct Import<DB: Backend>(pub(crate) Pool<DB>);
@@ -82,5 +112,30 @@ where
                 None => Ok(()),
             }
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{MySql, Postgres, Sqlite};
+
+    use super::*;
+
+    /// What a caller moves about, and has in each future of its own that awaits it.
+    fn is_small<DB: Backend>(url: &str)
+    where
+        Taxonomy: Stored<DB>,
+    {
+        let pool: Pool<DB> = Pool::connect_lazy(url).unwrap();
+        let record = || NewTaxonomy::from(Record::new("ours", 1, 0));
+        let size = size_of_val(&Taxonomy::upsert(record()).run(&pool));
+        assert!(size <= 2_048, "run: {size} bytes");
+    }
+
+    #[tokio::test]
+    async fn futures_are_small() {
+        is_small::<Postgres>("postgres://localhost/none");
+        is_small::<MySql>("mysql://localhost/none");
+        is_small::<Sqlite>("sqlite::memory:");
     }
 }
