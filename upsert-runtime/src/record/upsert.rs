@@ -82,7 +82,7 @@ mod tests {
     macro_rules! sizes {
         ($database:ty) => {
             assert!(
-                size(upsert::<$database>) <= 6 * 1024,
+                size(upsert::<$database>) <= 5 * 1024,
                 "{}",
                 size(upsert::<$database>)
             );
