@@ -1,6 +1,6 @@
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use sqlx::Pool;
 use tempfile::TempDir;
@@ -17,6 +17,8 @@ pub struct Database<DB: Target> {
     pub name: String,
     server: Arc<Server>,
     folder: Arc<TempDir>,
+    /// Whether another user was made.
+    has_user: Arc<AtomicBool>,
 }
 
 impl<DB: Target> Clone for Database<DB> {
@@ -26,6 +28,7 @@ impl<DB: Target> Clone for Database<DB> {
             name: self.name.clone(),
             server: Arc::clone(&self.server),
             folder: Arc::clone(&self.folder),
+            has_user: Arc::clone(&self.has_user),
         }
     }
 }
@@ -45,11 +48,12 @@ impl<DB: Target> Database<DB> {
             name,
             server: Arc::clone(server),
             folder: Arc::new(folder),
+            has_user: Arc::default(),
         }
     }
 
     pub(crate) async fn drop(self) {
-        if DB::TARGET == "mysql" {
+        if self.has_user.load(Ordering::Relaxed) {
             let user = self.user();
             self.run(&format!("DROP USER IF EXISTS '{user}'@'%'")).await;
         }
@@ -70,6 +74,7 @@ impl<DB: Target> Database<DB> {
     /// If it cannot connect.
     pub async fn pool_with_rights(&self, rights: &[&str]) -> Pool<DB> {
         let user = self.user();
+        self.has_user.store(true, Ordering::Relaxed);
         self.run(&format!("CREATE USER '{user}'@'%' IDENTIFIED BY 'word'"))
             .await;
         for rights in rights {

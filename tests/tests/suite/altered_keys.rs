@@ -264,7 +264,6 @@ async fn an_id_of_text_beside_a_counter(db: Db) {
     for pool in [db.pool.clone(), proxy.pool(&db, 2)] {
         db.run("DROP TABLE IF EXISTS tag").await;
         an_id_of_text_beside_a_counter_by(&db, &pool).await;
-        pool.close().await;
     }
 }
 
@@ -310,7 +309,6 @@ async fn an_id_of_a_sequence_beside_a_counter(db: Db) {
     let proxy = Proxy::hiding_comments(&db).await;
     for pool in [db.pool.clone(), proxy.pool(&db, 2)] {
         an_id_of_a_sequence_beside_a_counter_by(&db, &pool).await;
-        pool.close().await;
     }
 }
 
@@ -337,7 +335,6 @@ async fn a_row_is_read_back_beside_an_older_one_of_a_snapshot(db: Db) {
     for pool in [db.pool.clone(), proxy.pool(&db, 2)] {
         db.run("DROP TABLE IF EXISTS tag").await;
         a_row_is_read_back_by(&db, &pool).await;
-        pool.close().await;
     }
 }
 
