@@ -55,12 +55,15 @@ fn renamed() -> Vec<NewItem> {
         .collect()
 }
 
-async fn with_items(db: &Db, note: &str) {
-    db.run(&format!(
+fn table(note: &str) -> String {
+    format!(
         "CREATE TABLE item (id {{id}}, number bigint NOT NULL UNIQUE, slug {{text}} NOT NULL UNIQUE, \
          name {{text}} NOT NULL, note {{text}} {note})"
-    ))
-    .await;
+    )
+}
+
+async fn with_items(db: &Db, note: &str) {
+    db.run(&table(note)).await;
     refill(db).await;
 }
 
@@ -257,21 +260,18 @@ async fn a_trigger_without_the_right_to_it(db: Db) {
 
 /// The row cannot be read when it is written, and can be when the statement has ended.
 async fn what_a_trigger_behind_it_fills_in(db: Db) {
-    with_items(&db, "DEFAULT 'noted'").await;
-    db.run("DELETE FROM item").await;
-    db.run(&match Sqlx::TARGET {
-        "postgres" => "ALTER TABLE item ALTER note DROP DEFAULT; \
-             CREATE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+    db.run(&table("")).await;
+    db.run(match Sqlx::TARGET {
+        "postgres" => {
+            "CREATE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
              UPDATE item SET note = 'of ' || new.name WHERE id = new.id AND note IS DISTINCT FROM 'of ' || new.name; RETURN NULL; END $$; \
              CREATE TRIGGER fill AFTER INSERT OR UPDATE ON item FOR EACH ROW EXECUTE FUNCTION fill()"
-            .to_owned(),
+        }
         _ => {
-            let fill = "BEGIN UPDATE item SET note = 'of ' || new.name WHERE id = new.id; END";
-            format!(
-                "CREATE TRIGGER empty AFTER INSERT ON item BEGIN UPDATE item SET note = NULL WHERE id = new.id; END; \
-                 CREATE TRIGGER filled AFTER UPDATE OF note ON item WHEN new.note IS NULL {fill}; \
-                 CREATE TRIGGER renamed AFTER UPDATE OF name ON item {fill}"
-            )
+            "CREATE TRIGGER created AFTER INSERT ON item BEGIN \
+             UPDATE item SET note = 'of ' || new.name WHERE id = new.id; END; \
+             CREATE TRIGGER renamed AFTER UPDATE OF name ON item BEGIN \
+             UPDATE item SET note = 'of ' || new.name WHERE id = new.id; END"
         }
     })
     .await;
