@@ -649,10 +649,13 @@ fn routine(error: &dyn DatabaseError) -> Option<&str> {
         .and_then(PgDatabaseError::routine)
 }
 
-/// Whether a write to a table of `pg_class` runs a user's code. What a view or a foreign table leads to is not looked at.
+/// Whether a write to a table of `pg_class` runs a user's code: its own, or that of a table to which a foreign key brings it. What a
+/// view, a foreign table or a child's child leads to is not looked at.
 const RUNS_CODE: &str = "relkind NOT IN ('r', 'p') OR relhasrules OR (relkind = 'r' AND relhassubclass) \
      OR EXISTS (SELECT FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D' \
-     AND (tgrelid = pg_class.oid OR tgrelid IN (SELECT relid FROM pg_partition_tree(pg_class.oid))))";
+     AND (tgrelid = pg_class.oid OR tgrelid IN (SELECT relid FROM pg_partition_tree(pg_class.oid)) \
+     OR tgrelid IN (SELECT conrelid FROM pg_constraint WHERE contype = 'f' AND confrelid = pg_class.oid \
+     AND (confupdtype IN ('c', 'n', 'd') OR confdeltype IN ('c', 'n', 'd')))))";
 
 /// A text as a literal.
 fn literal(text: &str) -> String {

@@ -24,6 +24,9 @@ tests![
     a_row_that_a_trigger_keeps_as_it_is_beside_a_snapshot on ["mysql"],
     a_value_that_is_stored_as_null on ["mysql", "sqlite"],
     a_view_with_rules on ["postgres"],
+    a_text_that_is_stored_as_a_number on ["sqlite"],
+    a_trigger_of_a_child_writes_to_a_later_row on ["postgres", "sqlite"],
+    a_trigger_of_a_child_makes_a_row_unreadable on ["postgres", "sqlite"],
 ];
 
 #[derive(Debug, Clone, PartialEq, LockedUpsert)]
@@ -407,4 +410,83 @@ async fn a_view_with_rules(db: Db) {
     assert_eq!((report.updated, report.failed.len()), (8, 0), "{report}");
     let name = "SELECT DISTINCT name FROM stored ORDER BY name";
     assert_eq!(db.texts(name).await, ["bad!", "new!"]);
+}
+
+/// A column of a type that SQLite takes for a number's.
+async fn a_text_that_is_stored_as_a_number(db: Db) {
+    let note = "NOT NULL DEFAULT 'noted'";
+    db.run(&table(note).replace("name {text}", "name string"))
+        .await;
+    for looks in [false, true] {
+        refill(&db).await;
+        let name = |number| if number == BAD { "007" } else { "new" };
+        let import = Item::import((0..ITEMS).map(|number| item(number, name(number))));
+        let report = import.changes(looks).run(&db.pool).await;
+        let report = report.expect("an import");
+        let failed: Vec<u64> = report.failed.iter().map(|failure| failure.index).collect();
+        assert_eq!((report.updated, &*failed), (7, &[3][..]), "{report}");
+        assert_eq!(
+            db.texts("SELECT name FROM item WHERE number = 3").await,
+            ["old"]
+        );
+    }
+}
+
+/// Another table refers to the slug, and its trigger does this when a slug changes.
+async fn with_child(db: &Db, act: &str) {
+    with_items(db, "DEFAULT 'noted'").await;
+    db.run("CREATE TABLE child (slug {text} NOT NULL REFERENCES item (slug) ON UPDATE CASCADE)")
+        .await;
+    db.run(&match Sqlx::TARGET {
+        "postgres" => format!(
+            "CREATE FUNCTION act() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {act}; RETURN NULL; END $$; \
+             CREATE TRIGGER act AFTER UPDATE ON child FOR EACH ROW EXECUTE FUNCTION act()"
+        ),
+        _ => format!("CREATE TRIGGER act AFTER UPDATE ON child BEGIN {act}; END"),
+    })
+    .await;
+}
+
+async fn refill_with_child(db: &Db) {
+    db.run("DELETE FROM child").await;
+    refill(db).await;
+    db.run("INSERT INTO child VALUES ('s0')").await;
+}
+
+fn moved() -> NewItem {
+    NewItem {
+        slug: "moved".to_owned(),
+        ..item(0, "old")
+    }
+}
+
+async fn a_trigger_of_a_child_writes_to_a_later_row(db: Db) {
+    with_child(&db, "UPDATE item SET name = 'touched' WHERE number = 2").await;
+    for chunk_size in [1, 100] {
+        refill_with_child(&db).await;
+        let import = Item::import([moved(), item(1, "new"), item(2, "old")]);
+        let report = import.chunk_size(chunk_size).run(&db.pool).await;
+        report.expect("an import");
+        let names = "SELECT name FROM item WHERE number < 3 ORDER BY number";
+        let last = if chunk_size == 1 { "old" } else { "touched" };
+        assert_eq!(db.texts(names).await, ["old", "new", last]);
+    }
+}
+
+async fn a_trigger_of_a_child_makes_a_row_unreadable(db: Db) {
+    with_child(&db, "UPDATE item SET note = NULL WHERE slug = new.slug").await;
+    refill_with_child(&db).await;
+    let upsert = Item::upsert(moved()).run(&db.pool).await;
+    let expected = usize::from(upsert.is_err());
+    for (chunk_size, atomic, looks) in [(1, false, false), (100, false, true), (100, true, false)] {
+        refill_with_child(&db).await;
+        let import = Item::import([moved(), item(1, "new")]);
+        let import = import.chunk_size(chunk_size).atomic(atomic).changes(looks);
+        let report = import.run(&db.pool).await.expect("an import");
+        assert_eq!(
+            report.failed.len(),
+            expected,
+            "{chunk_size} {looks}: {report}"
+        );
+    }
 }

@@ -15,6 +15,7 @@ tests![
     a_row_that_comes_where_no_index_says_no,
     what_is_asked_again on ["postgres", "mysql"],
     a_row_that_is_changed_is_judged_anew,
+    what_has_come_is_updated_whatever_a_create_meets,
 ];
 
 #[derive(Debug, Clone, PartialEq, LockedUpsert)]
@@ -196,4 +197,26 @@ async fn a_row_that_is_changed_is_judged_anew(db: Db) {
             "{chunk_size}"
         );
     }
+}
+
+/// It is not the unique index that says no to a second row.
+async fn what_has_come_is_updated_whatever_a_create_meets(db: Db) {
+    with_table(&db, UNIQUE).await;
+    db.run(match Sqlx::TARGET {
+        "postgres" => {
+            "CREATE FUNCTION skip() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             IF EXISTS (SELECT FROM entry WHERE slug = new.slug) THEN RETURN NULL; END IF; RETURN new; END $$; \
+             CREATE TRIGGER skip BEFORE INSERT ON entry FOR EACH ROW EXECUTE FUNCTION skip()"
+        }
+        "mysql" => {
+            "CREATE TRIGGER skip BEFORE INSERT ON entry FOR EACH ROW BEGIN \
+             IF EXISTS (SELECT 1 FROM entry WHERE slug = new.slug) THEN SIGNAL SQLSTATE '45000'; END IF; END"
+        }
+        _ => {
+            "CREATE TRIGGER skip BEFORE INSERT ON entry WHEN EXISTS (SELECT 1 FROM entry WHERE slug = new.slug) \
+             BEGIN SELECT RAISE(ABORT, 'no'); END"
+        }
+    })
+    .await;
+    rows_come(&db, "entry", "a trigger").await;
 }

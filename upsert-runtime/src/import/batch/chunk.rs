@@ -92,7 +92,7 @@ pub(crate) struct Chunk<'i, DB: Supported> {
     pub(crate) patience: u32,
     /// Whether rows are found with a lock, since a race was lost to a row that is not seen without.
     pub(crate) sees_winner: bool,
-    /// Whether all records are looked up, since a row was in the way of one that was to be created unseen.
+    /// Whether all records are looked up, since something was in the way of one that was to be created unseen.
     pub(crate) sees_all: bool,
     /// The record that was being written when an error came, if that is known.
     pub(crate) culprit: Option<u32>,
@@ -201,7 +201,8 @@ impl<DB: Supported> UnitOfWork<DB> for Chunk<'_, DB> {
         if is_parking {
             return self.parks_otherwise;
         }
-        if is_conflict && self.manner.creates_unseen && !self.sees_all {
+        // Whatever a create met, where the row has come it is an update.
+        if self.manner.creates_unseen && !self.sees_all && error.is_about_record() {
             self.sees_all = true;
             return true;
         }

@@ -13,7 +13,7 @@ pub(super) struct Bisection {
     pub(super) patience: u32,
     /// Whether each statement writes one row.
     pub(super) row_by_row: bool,
-    /// Whether all records are looked up, since a row was in the way of one that was to be created unseen.
+    /// Whether all records are looked up, since something was in the way of one that was to be created unseen.
     pub(super) sees_all: bool,
     /// What has the constraint that refused the COMMIT checked by each statement, so that its record is known.
     pub(super) check_at_once: Option<String>,
