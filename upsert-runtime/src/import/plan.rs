@@ -5,6 +5,7 @@ mod components;
 mod identity;
 mod identity_map;
 mod keys;
+mod numbers;
 mod order;
 mod planning;
 

@@ -1,8 +1,9 @@
 //! What an import knows of rows and records: their keys, as numbers, and what became of them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use super::keys::{Keys, NONE};
+use super::numbers::Numbers;
 
 /// All that is known of rows and records.
 pub(crate) struct IdentityMap {
@@ -21,7 +22,7 @@ pub(crate) struct KnownRows {
     same_as: Vec<u32>,
     /// For each look-up and key, the row that has it.
     holders: Vec<Vec<u32>>,
-    by_id: HashMap<Box<[u8]>, u32>,
+    by_id: Numbers,
     /// Look-ups and keys that more than one row had when they were looked up: no unique index keeps them apart.
     ambiguous: HashSet<(usize, u32)>,
 }
@@ -126,7 +127,7 @@ impl IdentityMap {
 
     /// The row that has this id.
     pub(crate) fn row_of(&self, id: &[u8]) -> Option<u32> {
-        self.rows.by_id.get(id).copied()
+        self.rows.by_id.get(id)
     }
 
     /// Notes that a row is as this record wants it.
@@ -149,7 +150,7 @@ impl IdentityMap {
 
     /// Whether a row was found, and so could be read.
     pub(crate) fn has_seen_a_row(&self) -> bool {
-        !self.rows.by_id.is_empty()
+        self.rows.by_id.len() > 0
     }
 
     /// Notes that more than one row has this key. Says whether that is news.
@@ -207,7 +208,7 @@ impl IdentityMap {
             return (row, is_news);
         }
         let row = self.create(values, RowState::Here);
-        self.rows.by_id.insert(id.into(), row);
+        self.rows.by_id.set(id, row);
         (row, true)
     }
 
@@ -225,7 +226,7 @@ impl IdentityMap {
                 && self.row(row) == values
             {
                 self.rows.states[row as usize] = RowState::Here;
-                self.rows.by_id.insert(id.into(), row);
+                self.rows.by_id.set(id, row);
                 return Some(row);
             }
         }

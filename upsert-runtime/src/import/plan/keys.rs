@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use super::numbers::Numbers;
+
 /// NULL, or no key.
 pub(crate) const NONE: u32 = u32::MAX;
 
@@ -20,7 +22,7 @@ pub(crate) struct Keys {
     /// For each look-up, where its columns are in `columns`.
     lookups: Vec<Vec<usize>>,
     /// For each of `columns`, the number of each value by the bytes that are compared.
-    values: Vec<HashMap<Box<[u8]>, u32>>,
+    values: Vec<Numbers>,
     /// For each of `columns`, by their hashes, the values that are known to be no other.
     told_apart: Vec<HashMap<Box<[u8]>, Vec<Spelled>>>,
     /// For each look-up of several columns, a number for each key.
@@ -50,7 +52,7 @@ impl Keys {
                 .iter()
                 .map(|column| updated.contains(column))
                 .collect(),
-            values: columns.iter().map(|_| HashMap::new()).collect(),
+            values: columns.iter().map(|_| Numbers::default()).collect(),
             told_apart: columns.iter().map(|_| HashMap::new()).collect(),
             tuples: lookups.iter().map(|_| HashMap::new()).collect(),
             columns,
@@ -74,13 +76,13 @@ impl Keys {
         let Some(bytes) = bytes else { return NONE };
         let values = &mut self.values[place];
         let next = next_number(values.len());
-        let number = *values.entry(bytes.into_boxed_slice()).or_insert(next);
+        let number = values.get_or_set(&bytes, next);
         if is_blank { number | BLANK } else { number }
     }
 
     /// Whether a value of the column at this place has a number.
     pub(crate) fn has_number(&self, place: usize, bytes: &[u8]) -> bool {
-        self.values[place].contains_key(bytes)
+        self.values[place].get(bytes).is_some()
     }
 
     /// The values of a column, with this hash, that are known to be no other.
@@ -97,7 +99,7 @@ impl Keys {
 
     /// Notes that a value is the one with this number, in other bytes.
     pub(crate) fn join(&mut self, place: usize, bytes: &[u8], number: u32) {
-        self.values[place].insert(bytes.into(), number);
+        self.values[place].set(bytes, number);
     }
 
     /// The key that these values make, by which a record is found; [`NONE`] if it identifies none.
