@@ -22,6 +22,10 @@ tests![
 
 /// An import to be tried.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own"
+)]
 struct Case {
     rows: Vec<Record>,
     records: Vec<Record>,

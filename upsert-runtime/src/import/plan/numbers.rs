@@ -11,7 +11,8 @@ pub(super) struct Numbers {
     bytes: Vec<u8>,
     /// Where those of each end.
     ends: Vec<usize>,
-    numbers: Vec<u32>,
+    /// The number of each.
+    given: Vec<u32>,
     /// The places of the strings in `ends`.
     places: HashTable<u32>,
     hasher: DefaultHashBuilder,
@@ -26,19 +27,19 @@ impl Numbers {
     /// The number of a string.
     pub(super) fn get(&self, string: &[u8]) -> Option<u32> {
         self.place(self.hasher.hash_one(string), string)
-            .map(|place| self.numbers[place])
+            .map(|place| self.given[place])
     }
 
     /// The number of a string, which is this one if it has none so far.
     pub(super) fn get_or_set(&mut self, string: &[u8], number: u32) -> u32 {
         let hash = self.hasher.hash_one(string);
         if let Some(place) = self.place(hash, string) {
-            return self.numbers[place];
+            return self.given[place];
         }
         let Self {
             bytes,
             ends,
-            numbers,
+            given,
             places,
             hasher,
         } = self;
@@ -46,7 +47,7 @@ impl Numbers {
         let place = u32::try_from(ends.len()).unwrap_or(u32::MAX);
         bytes.extend_from_slice(string);
         ends.push(bytes.len());
-        numbers.push(number);
+        given.push(number);
         places.insert_unique(hash, place, |&place| {
             hasher.hash_one(string_at(bytes, ends, place as usize))
         });
@@ -57,7 +58,7 @@ impl Numbers {
     pub(super) fn set(&mut self, string: &[u8], number: u32) {
         self.get_or_set(string, number);
         if let Some(place) = self.place(self.hasher.hash_one(string), string) {
-            self.numbers[place] = number;
+            self.given[place] = number;
         }
     }
 
