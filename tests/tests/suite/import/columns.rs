@@ -207,6 +207,8 @@ async fn rows_that_could_never_be_read(db: Db) {
                 panic!("{error}");
             };
             assert!(source.to_string().contains("column `note`"), "{source}");
+            // It is printed with it, and so is not told as its source besides.
+            assert!(std::error::Error::source(&error).is_none());
             assert!(!source.is_about_record() && !source.is_retryable());
             assert_eq!((report.created, report.failed.len()), (0, 0), "{report}");
             assert_eq!(db.number("SELECT count(*) FROM noted").await, 0);
