@@ -32,6 +32,7 @@ tests![
     while_it_waits_for_a_lock,
     in_a_transaction_that_goes_on,
     a_guard_in_a_transaction_that_goes_on,
+    an_import_in_a_transaction_that_goes_on on ["postgres", "mysql"],
 ];
 
 /// Polls a future this many times, then drops it. Whether it was done before.
@@ -405,5 +406,35 @@ async fn a_guard_in_a_transaction_that_goes_on(db: Db) {
         if done.is_some() {
             break;
         }
+    }
+}
+
+/// The same for an import, which puts passing values into keys meanwhile: they are never committed.
+async fn an_import_in_a_transaction_that_goes_on(db: Db) {
+    with_rows(&db, [record("r1", "rock"), record("r2", "soul")]).await;
+    for polls in 0.. {
+        let mut tx = upsert_runtime::begin(&db.pool)
+            .await
+            .expect("a transaction");
+        let exchanged = [record("r1", "soul"), record("r2", "rock")];
+        let import = Taxonomy::import(exchanged).run_in(&mut tx);
+        let done = polled(polls, import).await;
+        let dropped = done.is_none() && polls > 0;
+        let committed = tx.commit().await;
+        let stored = db
+            .texts("SELECT slug FROM taxonomy ORDER BY remote_id")
+            .await;
+        if let Some(done) = done {
+            done.expect("an import");
+            committed.expect("a commit");
+            assert_eq!(stored, ["soul", "rock"]);
+            break;
+        }
+        assert_eq!(
+            matches!(committed, Err(Error::TransactionLost { .. })),
+            dropped,
+            "{polls} polls"
+        );
+        assert_eq!(stored, ["rock", "soul"], "{polls} polls");
     }
 }

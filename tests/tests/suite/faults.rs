@@ -27,6 +27,7 @@ tests![
     what_no_pause_mends on ["postgres", "mysql"],
     a_node_without_a_quorum on ["mysql"],
     a_transaction_that_the_cluster_has_ended on ["mysql"],
+    a_commit_that_the_cluster_refuses on ["mysql"],
     a_connection_lost_on_the_way_back on ["postgres", "mysql"],
     a_statement_that_ran_for_too_long on ["postgres"],
     a_row_for_which_there_is_no_partition on ["mysql"],
@@ -474,6 +475,30 @@ async fn a_transaction_that_the_cluster_has_ended(db: Db) {
     let tx = upsert_runtime::begin(&pool).await.expect("a transaction");
     tx.rollback().await.expect("there is nothing to undo");
     assert_eq!(stored(&db).await, 0);
+}
+
+/// Galera compares transactions at COMMIT, and answers 1213 where that of another node has won. It is undone then.
+async fn a_commit_that_the_cluster_refuses(db: Db) {
+    with_rows(&db, []).await;
+    let refused = || Proxy::answering(&db, answer("COMMIT", "", "1213"));
+    let proxy = refused().await;
+    let pool = proxy.pool(&db, 1);
+    let done = Taxonomy::upsert(numbered(1)).run(&pool).await;
+    assert_eq!(done.expect("an upsert").outcome, Outcome::Created);
+    assert_eq!(stored(&db).await, 1);
+    let proxy = refused().await;
+    let pool = proxy.pool(&db, 1);
+    let mut tx = upsert_runtime::begin(&pool).await.expect("a transaction");
+    let done = Taxonomy::upsert(numbered(2)).run_in(&mut tx).await;
+    done.expect("an upsert");
+    let error = tx.commit().await.unwrap_err();
+    assert!(matches!(error, Error::Deadlock { .. }), "{error}");
+    assert!(error.is_retryable());
+    assert_eq!(stored(&db).await, 1);
+    // The connection can be used again.
+    let done = Taxonomy::upsert(numbered(3)).run(&pool).await;
+    done.expect("an upsert");
+    assert_eq!(stored(&db).await, 2);
 }
 
 async fn a_connection_lost_on_the_way_back(db: Db) {
