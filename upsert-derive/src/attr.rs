@@ -5,19 +5,33 @@ use proc_macro2::{Ident, Span};
 use syn::meta::ParseNestedMeta;
 use syn::{Attribute, LitStr, Path, Token};
 
-use self::lookup::parse_lookup;
+use self::lookup::{parse_lookup, parse_unique};
 use self::option::{for_each_option, for_each_sqlx_option, option_name, set, unknown, value};
 use crate::errors::Errors;
 
-pub(crate) use self::lookup::KeyAttr;
+pub(crate) use self::lookup::{KeyAttr, UniqueAttr};
+pub(crate) use self::nested::{Nested, serde_options};
 
 mod lookup;
+mod nested;
 mod option;
 
 /// Options of `#[upsert(..)]` on the struct.
-const STRUCT_OPTIONS: [&str; 2] = ["table", "crate"];
+const STRUCT_OPTIONS: [&str; 5] = ["table", "crate", "unique", "new", "changes"];
 /// Options of `#[upsert(..)]` on a field.
-const FIELD_OPTIONS: [&str; 6] = ["id", "assigned", "trim", "create_only", "readonly", "touch"];
+const FIELD_OPTIONS: [&str; 11] = [
+    "id",
+    "assigned",
+    "trim",
+    "create_only",
+    "readonly",
+    "touch",
+    "keep_none",
+    "newer",
+    "uncompared",
+    "unique",
+    "deleted",
+];
 /// Options of `#[sqlx(..)]` on a field under which a column is not one value of the field's type.
 const REFUSED_SQLX: [(&str, &str); 4] = [
     (
@@ -52,6 +66,12 @@ pub(crate) struct StructAttrs {
     pub(crate) rename_all: Option<LitStr>,
     /// The keys of all `#[lookup(..)]`, in order; `None` if there is no such attribute.
     pub(crate) lookups: Option<Vec<KeyAttr>>,
+    /// The keys of all `unique(..)`, in order.
+    pub(crate) uniques: Vec<UniqueAttr>,
+    /// What is put on the creating data.
+    pub(crate) on_new: Nested,
+    /// What is put on the updating data.
+    pub(crate) on_changes: Nested,
 }
 
 /// The attributes of a field.
@@ -63,6 +83,13 @@ pub(crate) struct FieldAttrs {
     pub(crate) create_only: Flag,
     pub(crate) readonly: Flag,
     pub(crate) touch: Flag,
+    pub(crate) keep_none: Flag,
+    pub(crate) newer: Flag,
+    pub(crate) uncompared: Flag,
+    pub(crate) unique: Flag,
+    pub(crate) deleted: Flag,
+    /// The `#[serde(..)]` of the field, which are passed on.
+    pub(crate) serde: Vec<Attribute>,
     /// A `#[lookup(..)]`, which does not belong here.
     pub(crate) has_lookup: bool,
     /// `#[sqlx(skip)]`: no column.
@@ -116,6 +143,9 @@ impl StructAttrs {
                 value(meta, "crate = my_crate::upsert")?,
                 errors,
             ),
+            "unique" => self.uniques.push(parse_unique(meta)?),
+            "new" => self.on_new.parse(meta, errors)?,
+            "changes" => self.on_changes.parse(meta, errors)?,
             name if FIELD_OPTIONS.contains(&name) => {
                 return Err(meta.error(format!(
                     "`{name}` belongs on a field\nhelp: write `#[upsert({name})]` above the field"
@@ -149,6 +179,8 @@ impl FieldAttrs {
                 );
             } else if attr.path().is_ident("sqlx") {
                 for_each_sqlx_option(attr, |meta| this.sqlx_option(meta, errors));
+            } else if attr.path().is_ident("serde") {
+                this.serde.push(attr.clone());
             }
         }
         this
@@ -163,8 +195,18 @@ impl FieldAttrs {
             "create_only" => &mut self.create_only,
             "readonly" => &mut self.readonly,
             "touch" => &mut self.touch,
+            "keep_none" => &mut self.keep_none,
+            "newer" => &mut self.newer,
+            "uncompared" => &mut self.uncompared,
+            "unique" => &mut self.unique,
+            "deleted" => &mut self.deleted,
             name if STRUCT_OPTIONS.contains(&name) => {
-                return Err(meta.error(format!("`{name}` belongs on the struct\nhelp: write `#[upsert({name} = ..)]` above the struct")));
+                let example = if matches!(name, "new" | "changes") {
+                    format!("{name}(derive(..))")
+                } else {
+                    format!("{name} = ..")
+                };
+                return Err(meta.error(format!("`{name}` belongs on the struct\nhelp: write `#[upsert({example})]` above the struct")));
             }
             "rename" => {
                 return Err(meta.error("unknown option `rename`\nhelp: column names are sqlx's: write `#[sqlx(rename = \"..\")]`"));

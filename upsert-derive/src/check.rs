@@ -2,12 +2,16 @@
 
 use proc_macro2::Ident;
 
-use crate::attr::{FieldAttrs, KeyAttr, StructAttrs};
+use crate::attr::{FieldAttrs, KeyAttr, StructAttrs, UniqueAttr};
 use crate::column::{Column, Fields, Role};
 use crate::errors::Errors;
-use crate::model::Lookup;
+use crate::model::{Lookup, Unique};
 use crate::name::Name;
 use crate::suggest;
+
+mod rules;
+
+pub(crate) use self::rules::{rules, serde};
 
 /// A column is written by one of them: the program, once or always; the database; nobody. `trim` is for what the program
 /// writes.
@@ -25,6 +29,7 @@ pub(crate) fn role(attrs: &FieldAttrs, errors: &mut Errors) -> Role {
         (attrs.readonly, "readonly", Role::ReadOnly),
         (attrs.touch, "touch", Role::Touch),
         (attrs.create_only, "create_only", Role::CreateOnly),
+        (attrs.deleted, "deleted", Role::Deleted),
     ];
     let mut written = options
         .into_iter()
@@ -35,6 +40,7 @@ pub(crate) fn role(attrs: &FieldAttrs, errors: &mut Errors) -> Role {
         let why = match other {
             "id" => "an id is never updated anyway",
             "readonly" => "a `readonly` column is never written",
+            "create_only" => "a `deleted` column is written by `mark_deleted` and `restore` alone",
             _ => "a `touch` column is set by the database",
         };
         errors.at_span(
@@ -50,7 +56,10 @@ pub(crate) fn role(attrs: &FieldAttrs, errors: &mut Errors) -> Role {
     }
     let role = first.map_or(Role::Plain, |(_, _, role)| role);
     if let Some(span) = attrs.trim
-        && matches!(role, Role::Id | Role::ReadOnly | Role::Touch)
+        && matches!(
+            role,
+            Role::Id | Role::ReadOnly | Role::Touch | Role::Deleted
+        )
     {
         errors.at_span(
             span,
@@ -69,6 +78,11 @@ pub(crate) fn skipped(attrs: &FieldAttrs, errors: &mut Errors) {
         attrs.create_only,
         attrs.readonly,
         attrs.touch,
+        attrs.keep_none,
+        attrs.newer,
+        attrs.uncompared,
+        attrs.unique,
+        attrs.deleted,
     ];
     for span in options.into_iter().flatten() {
         errors.at_span(
@@ -172,6 +186,7 @@ pub(crate) fn key_field(
         }
         Role::ReadOnly => "it is `readonly`, so no record knows it beforehand",
         Role::Touch => "it is `touch`: the database's clock sets it",
+        Role::Deleted => "it is `deleted`: a row that is not marked has no value in it",
     };
     errors.at(field, format!("`{text}` cannot be a key: {why}"));
     None
@@ -242,5 +257,49 @@ pub(crate) fn columns(columns: &[Column], names: &[String], errors: &mut Errors)
                 "a field named `new` would clash with `new()` of the updating data\nhelp: rename the field, and keep the column with `#[sqlx(rename = \"new\")]`",
             );
         }
+    }
+}
+
+/// A unique key has fields that the program writes, more than one, and is no look-up already.
+pub(crate) fn unique(
+    model: &Ident,
+    key: &UniqueAttr,
+    places: &[usize],
+    lookups: &[Lookup],
+    earlier: &[Unique],
+    errors: &mut Errors,
+) {
+    let Some(field) = key.fields.first() else {
+        return;
+    };
+    if let [field] = &key.fields[..] {
+        errors.at(
+            field,
+            format!("a unique key of one field is written above the field\nhelp: write `#[upsert(unique)]` above `{field}`"),
+        );
+    }
+    is_new_key(model, field, places, lookups, earlier, errors);
+}
+
+/// A unique key is not declared twice.
+pub(crate) fn is_new_key(
+    model: &Ident,
+    at: &Ident,
+    places: &[usize],
+    lookups: &[Lookup],
+    earlier: &[Unique],
+    errors: &mut Errors,
+) {
+    if lookups.iter().any(|lookup| lookup.columns == places) {
+        errors.at(
+            at,
+            format!("this is a look-up of `{model}` already, which is a unique key\nhelp: remove `unique`"),
+        );
+    }
+    if earlier.iter().any(|unique| unique.columns == places) {
+        errors.at(
+            at,
+            "this unique key is written twice\nhelp: remove one of them",
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! The fields of a model, and which of them are columns.
 
-use syn::{FieldsNamed, GenericArgument, PathArguments, Type};
+use syn::{Attribute, FieldsNamed, GenericArgument, PathArguments, Type};
 
 use crate::attr::FieldAttrs;
 use crate::check;
@@ -53,6 +53,10 @@ impl Fields {
                 role: check::role(&attrs, errors),
                 trim: attrs.trim.is_some(),
                 is_key: false,
+                keep_none: attrs.keep_none.is_some(),
+                newer: attrs.newer.is_some(),
+                uncompared: attrs.uncompared.is_some(),
+                serde: attrs.serde.clone(),
             });
             this.attrs.push(attrs);
         }
@@ -61,6 +65,10 @@ impl Fields {
 }
 
 /// A field that is a column.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own"
+)]
 pub(crate) struct Column {
     pub(crate) name: Name,
     pub(crate) ty: Type,
@@ -68,6 +76,14 @@ pub(crate) struct Column {
     pub(crate) trim: bool,
     /// Whether a look-up uses it.
     pub(crate) is_key: bool,
+    /// Whether creating data that have no value leave it alone.
+    pub(crate) keep_none: bool,
+    /// Whether it tells which version is the newer one.
+    pub(crate) newer: bool,
+    /// Whether it is written along, and never the reason for a write.
+    pub(crate) uncompared: bool,
+    /// The `#[serde(..)]` above it.
+    pub(crate) serde: Vec<Attribute>,
 }
 
 /// Who writes a column, and when.
@@ -85,6 +101,8 @@ pub(crate) enum Role {
     ReadOnly,
     /// Set by the database's clock on create and on every real change.
     Touch,
+    /// Set by the database's clock where a row is marked as deleted, else NULL.
+    Deleted,
 }
 
 impl Column {

@@ -15,6 +15,8 @@ mod lock;
 mod locked;
 mod modify;
 mod new;
+mod rules;
+mod serde;
 mod stored;
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ mod suggest;
 ///
 /// The attributes `#[lookup(..)]`, `#[upsert(..)]` and the few of `#[sqlx(..)]` are explained at the trait of the same name in
 /// `upsert-runtime`.
-#[proc_macro_derive(LockedUpsert, attributes(upsert, lookup, sqlx))]
+#[proc_macro_derive(LockedUpsert, attributes(upsert, lookup, sqlx, serde))]
 pub fn locked_upsert(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     derive::derive(input.into()).into()
 }

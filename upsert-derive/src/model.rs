@@ -1,9 +1,11 @@
 //! The validated model. What cannot be written down here cannot be expanded.
 
+use std::mem;
+
 use proc_macro2::Ident;
 use syn::{Data, DeriveInput, LitStr, Path, Visibility, parse_quote};
 
-use crate::attr::StructAttrs;
+use crate::attr::{Nested, StructAttrs};
 use crate::check;
 use crate::column::{Column, Fields, Role};
 use crate::errors::Errors;
@@ -22,6 +24,12 @@ pub(crate) struct Model {
     /// The fields that are not.
     pub(crate) skipped: Vec<Name>,
     pub(crate) lookups: Vec<Lookup>,
+    /// The unique keys that are no look-ups.
+    pub(crate) uniques: Vec<Unique>,
+    /// What is put on the creating data.
+    pub(crate) on_new: Nested,
+    /// What is put on the updating data.
+    pub(crate) on_changes: Nested,
     /// The primary key's place in `columns`.
     pub(crate) id: usize,
     /// The same as the database sees it.
@@ -35,6 +43,14 @@ pub(crate) struct Lookup {
     /// Places in the model's columns.
     pub(crate) columns: Vec<usize>,
     pub(crate) unclaimed: bool,
+}
+
+/// A unique key by which no record is found.
+pub(crate) struct Unique {
+    /// `position`, or `(site_id, position)`.
+    pub(crate) name: String,
+    /// Places in the model's columns.
+    pub(crate) columns: Vec<usize>,
 }
 
 impl Lookup {
@@ -66,7 +82,7 @@ impl Model {
             );
             return None;
         }
-        let attrs = StructAttrs::parse(&input.attrs, errors);
+        let mut attrs = StructAttrs::parse(&input.attrs, errors);
         let rename_all = attrs
             .rename_all
             .as_ref()
@@ -74,6 +90,13 @@ impl Model {
         let mut fields = Fields::parse(fields, rename_all, errors);
         let id = check::id(&input.ident, &mut fields.columns, &fields.attrs, errors);
         let lookups = lookups(&input.ident, &attrs, &fields, id, errors);
+        let uniques = uniques(&input.ident, &attrs, &fields, &lookups, errors);
+        let keys: Vec<usize> = lookups
+            .iter()
+            .flat_map(|lookup| lookup.columns.iter().copied())
+            .collect();
+        check::rules(&fields, &keys, errors);
+        check::serde(&attrs, &fields.columns, errors);
         let Fields {
             mut columns,
             names,
@@ -87,9 +110,9 @@ impl Model {
                 .for_each(|&column| columns[column].is_key = true);
         }
         check::columns(&columns, &names, errors);
-        let path = attrs.table.map_or_else(
+        let path = attrs.table.as_ref().map_or_else(
             || vec![Rule::Snake.apply(&Name::new(&input.ident).text)],
-            |table| table_path(&table, errors),
+            |table| table_path(table, errors),
         );
         let created = places(&columns, |role| {
             matches!(role, Role::AssignedId | Role::Plain | Role::CreateOnly)
@@ -99,6 +122,7 @@ impl Model {
                 path,
                 id,
                 touched: places(&columns, |role| role == Role::Touch),
+                deleted: places(&columns, |role| role == Role::Deleted).pop(),
                 created,
                 lookups: lookups
                     .iter()
@@ -111,9 +135,12 @@ impl Model {
             krate: attrs
                 .krate
                 .unwrap_or_else(|| parse_quote!(::upsert_runtime)),
+            on_new: mem::take(&mut attrs.on_new),
+            on_changes: mem::take(&mut attrs.on_changes),
             columns,
             skipped,
             lookups,
+            uniques,
             id,
         })
     }
@@ -190,6 +217,43 @@ fn lookups(
         lookups.push(lookup);
     }
     lookups
+}
+
+fn uniques(
+    model: &Ident,
+    attrs: &StructAttrs,
+    fields: &Fields,
+    lookups: &[Lookup],
+    errors: &mut Errors,
+) -> Vec<Unique> {
+    let name = |place: &usize| &*fields.columns[*place].name.text;
+    let mut uniques: Vec<Unique> = Vec::new();
+    for (place, attrs) in fields.attrs.iter().enumerate() {
+        if attrs.unique.is_some() {
+            let ident = &fields.columns[place].name.ident;
+            check::is_new_key(model, ident, &[place], lookups, &uniques, errors);
+            uniques.push(Unique {
+                name: name(&place).to_owned(),
+                columns: vec![place],
+            });
+        }
+    }
+    for key in &attrs.uniques {
+        let found = key
+            .fields
+            .iter()
+            .map(|field| check::key_field(model, field, fields, errors));
+        let Some(places) = found.collect::<Option<Vec<usize>>>() else {
+            continue;
+        };
+        check::unique(model, key, &places, lookups, &uniques, errors);
+        let names: Vec<_> = places.iter().map(name).collect();
+        uniques.push(Unique {
+            name: format!("({})", names.join(", ")),
+            columns: places,
+        });
+    }
+    uniques
 }
 
 /// The parts of `schema.table`.

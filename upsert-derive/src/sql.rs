@@ -12,6 +12,8 @@ pub(crate) struct Table {
     pub(crate) created: Vec<usize>,
     /// Set to the clock's time by an INSERT and an UPDATE.
     pub(crate) touched: Vec<usize>,
+    /// Not NULL where a row is marked as deleted.
+    pub(crate) deleted: Option<usize>,
     pub(crate) lookups: Vec<Vec<usize>>,
 }
 
@@ -63,6 +65,7 @@ impl Sql {
                 equal.collect::<Vec<_>>().join(" AND ")
             )
         };
+        let live = DeletedSql::of(table, dialect).map_or_else(String::new, |sql| sql.live);
         let now = dialect.now();
         // SQLite's schema can say what a conflict does (REPLACE deletes the other row); the statement has the last word.
         let or_abort = if dialect == Dialect::Sqlite {
@@ -81,7 +84,7 @@ impl Sql {
             find: table
                 .lookups
                 .iter()
-                .map(|lookup| find(lookup, " LIMIT 2"))
+                .map(|lookup| find(lookup, &format!("{live} LIMIT 2")))
                 .collect(),
             by_id: find(&[table.id], ""),
             insert: {
@@ -112,6 +115,31 @@ impl Sql {
             from,
             names,
         }
+    }
+}
+
+/// The texts of one dialect about rows that are marked as deleted; see the runtime's `DeletedSql`.
+#[derive(Debug)]
+pub(crate) struct DeletedSql {
+    pub(crate) live: String,
+    pub(crate) marked: String,
+    pub(crate) last: String,
+    pub(crate) mark: String,
+    pub(crate) restore: String,
+}
+
+impl DeletedSql {
+    /// `None` where rows are not marked.
+    pub(crate) fn of(table: &Table, dialect: Dialect) -> Option<Self> {
+        let column = dialect.quoted(&table.columns[table.deleted?]);
+        let id = dialect.quoted(&table.columns[table.id]);
+        Some(Self {
+            live: format!(" AND {column} IS NULL"),
+            marked: format!(" AND {column} IS NOT NULL"),
+            last: format!(" ORDER BY {column} DESC, {id} DESC LIMIT 1"),
+            mark: format!("{column} = {}", dialect.now()),
+            restore: format!("{column} = NULL"),
+        })
     }
 }
 
@@ -154,6 +182,7 @@ mod tests {
             id: 0,
             created: vec![1, 2, 3],
             touched: vec![5],
+            deleted: None,
             lookups: vec![vec![3], vec![1, 2]],
         }
     }
@@ -161,6 +190,22 @@ mod tests {
     #[test]
     fn postgres() {
         insta::assert_debug_snapshot!(Sql::of(&table(), Dialect::Postgres));
+    }
+
+    #[test]
+    fn a_row_that_is_marked_is_not_found() {
+        let table = Table {
+            columns: ["id", "slug", "deleted_at"].map(str::to_owned).to_vec(),
+            created: vec![1],
+            touched: vec![],
+            deleted: Some(2),
+            lookups: vec![vec![1]],
+            ..table()
+        };
+        let dialects = [Dialect::Postgres, Dialect::MySql, Dialect::Sqlite];
+        let sql =
+            dialects.map(|dialect| (Sql::of(&table, dialect), DeletedSql::of(&table, dialect)));
+        insta::assert_debug_snapshot!(sql);
     }
 
     #[test]

@@ -58,6 +58,13 @@ impl<T: PartialEq> Change<T> {
     }
 }
 
+impl<T: PartialOrd> Change<T> {
+    /// Whether the column is set to less than `stored`.
+    pub fn is_less_than(&self, stored: &T) -> bool {
+        matches!(self, Self::Set(value) if value < stored)
+    }
+}
+
 /// Trims the value to be set.
 pub fn trim_change<T: Trim>(change: &mut Change<T>) {
     if let Change::Set(value) = change {

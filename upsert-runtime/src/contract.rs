@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 
+use crate::rules::Rules;
 use crate::schema::{Columns, Fields, KeyPath, Model};
 use crate::value::{Changes, KeyParts, New, Row, Value};
 
@@ -20,6 +21,10 @@ pub trait Contract: Sized + Send + Sync + 'static {
 
     #[doc(hidden)]
     const MODEL: &'static Model;
+
+    /// Who may overwrite what.
+    #[doc(hidden)]
+    const RULES: &'static Rules = &Rules::NONE;
 
     /// Reads a row, column by column.
     #[doc(hidden)]
@@ -60,6 +65,34 @@ pub trait Contract: Sized + Send + Sync + 'static {
     /// Sets what `changes` set in `staged` too.
     #[doc(hidden)]
     fn stage(staged: &mut Self::Changes, changes: Self::Changes);
+
+    /// Whether `changes` set the version to less than this row's.
+    #[doc(hidden)]
+    fn is_stale(&self, _changes: &Self::Changes) -> bool {
+        false
+    }
+
+    /// The version of creating data, where the model has versions.
+    #[doc(hidden)]
+    fn version(_new: &Self::New) -> Option<Box<Value>> {
+        None
+    }
+
+    /// Whether one version is less than another one.
+    #[doc(hidden)]
+    fn is_older(_one: &Value, _other: &Value) -> bool {
+        false
+    }
+
+    /// Gives creating data the keys of others.
+    #[doc(hidden)]
+    fn take_keys(_new: &mut Self::New, _owner: &Self::New) {}
+
+    /// Whether this row is marked as deleted.
+    #[doc(hidden)]
+    fn is_deleted(&self) -> bool {
+        false
+    }
 }
 
 /// What only the model's code can do with its values, behind functions that do not name its types.
@@ -75,6 +108,16 @@ pub(crate) const fn fields<M: Contract>() -> Fields {
         clone_changes: |changes| Changes::of(changes.open::<M::Changes>().clone()),
         trim: |changes| M::normalize_changes(changes.open_mut()),
         clear: |changes| *changes.open_mut::<M::Changes>() = M::Changes::default(),
+        rules: M::RULES,
+        is_stale: |row, changes| row.open::<M>().is_stale(changes.open()),
+        version: |new| M::version(new.open()),
+        is_older: M::is_older,
+        with_keys_of: |new, owner| {
+            let mut new = new.open::<M::New>().clone();
+            M::take_keys(&mut new, owner.open());
+            New::of(new)
+        },
+        is_deleted: |row| row.open::<M>().is_deleted(),
     }
 }
 

@@ -19,6 +19,10 @@ pub use self::step::{Operation, Step};
 /// What is said of an error of a record with which the database has ended the transaction of all of them.
 pub(crate) const ENDED_ALL: &str = ", and has ended the whole transaction";
 
+/// The options that refuse an import.
+pub(crate) const MAX_SHARE: &str = "max_share";
+pub(crate) const MAX_CHANGED_SHARE: &str = "max_changed_share";
+
 /// What can go wrong, one variant a cause.
 ///
 /// Neither `Display` nor `Debug` show a value of a record: they name models, look-ups, columns, constraints and types. The
@@ -50,18 +54,30 @@ pub enum Error {
     ///
     /// In an import two rows may exchange their keys. While they do, a passing value stands in a key column; where its type or a
     /// constraint lets none in, the operation is [`Operation::Park`], and `constraint` is the name of the column's field.
-    #[error("{at}: {}", conflict(*at, constraint.as_deref()))]
+    #[error("{at}: {}", conflict(*at, constraint.as_deref(), *holder_is_deleted))]
     Conflict {
         /// What was being done.
         at: Step,
         /// The constraint's or index's name; on SQLite the columns, as `table.column`.
         constraint: Option<String>,
+        /// Whether the row that holds the key is one that is marked as deleted, and the unique index has such rows in it.
+        holder_is_deleted: bool,
         /// The driver's error; `None` where an import saw it before anything was sent.
         source: Option<sqlx::Error>,
     },
 
+    /// A row was found that is marked as deleted, and [`OnDeleted::Refuse`](crate::OnDeleted::Refuse) was asked for. Nothing was
+    /// written.
+    #[error("{at}: the row is marked as deleted")]
+    Deleted {
+        /// What was being done.
+        at: Step,
+    },
+
     /// The database would store another key than the record's: a trigger alters it, or its column rounds it or cuts it off. The
     /// record would never find its row again. Nothing was written.
+    ///
+    /// In an import it is also a key that [`updating_with`](crate::Import::updating_with) sets to another value than the record's and the row's.
     ///
     /// A key that the database calls equal to the one given, by a collation for example, is none.
     #[error(
@@ -201,18 +217,36 @@ pub enum Error {
         database: &'static str,
     },
 
-    /// An import would delete more than it may: [`max_share`](crate::Import::max_share). Nothing was written.
-    #[error(
-        "`{model}`: refused to delete {missing} of {candidates} rows that the import does not have: \
-         that is more than its `max_share`, or the import is empty"
-    )]
+    /// An import would do more than it may: delete or mark more rows than [`max_share`](crate::Import::max_share) allows, or change
+    /// more than [`max_changed_share`](crate::Import::max_changed_share). Nothing was written.
+    #[error("{}", refused(model, option, *count, *of))]
     Refused {
         /// The model's name.
         model: &'static str,
+        /// The option that refused it.
+        option: &'static str,
+        /// How many rows would be deleted, marked or changed.
+        count: u64,
+        /// Of how many.
+        of: u64,
         /// How many rows are missing in the import; all of them if it is empty.
         missing: u64,
         /// How many rows there are that could be.
         candidates: u64,
+    },
+
+    /// More records of an import failed than [`max_failed`](crate::Import::max_failed) allows. It comes in
+    /// [`Error::Stopped`], whose report has the others.
+    #[error(
+        "{at}: {failed} records have failed, which is more than `max_failed` allows; the last one: {last}"
+    )]
+    TooManyFailed {
+        /// What was being done.
+        at: Step,
+        /// How many records failed.
+        failed: u64,
+        /// The last of them.
+        last: Box<Failure>,
     },
 
     /// The source of an import gave an error instead of a record, or was opened again and gave other records.
@@ -280,6 +314,7 @@ impl Error {
             | Self::KeyAltered { .. }
             | Self::NotPermitted { .. }
             | Self::IdentityConflict { .. }
+            | Self::Deleted { .. }
             | Self::Source { .. } => true,
             Self::Database { about_record, .. } => *about_record,
             _ => false,
@@ -298,6 +333,7 @@ impl Error {
             Cause::Unique => Self::Conflict {
                 at,
                 constraint: source.as_database_error().and_then(DB::Driver::constraint),
+                holder_is_deleted: false,
                 source: Some(source),
             },
             Cause::NotPermitted => Self::NotPermitted {
@@ -489,6 +525,8 @@ impl Error {
             Self::Ambiguous { at }
             | Self::Conflict { at, .. }
             | Self::KeyAltered { at, .. }
+            | Self::Deleted { at }
+            | Self::TooManyFailed { at, .. }
             | Self::Locked { at, .. }
             | Self::LockTimeout { at, .. }
             | Self::Deadlock { at, .. }
@@ -516,11 +554,14 @@ impl Error {
             | Self::NotPermitted { source, .. }
             | Self::Conflict { source, .. } => source,
             Self::Exhausted { source, .. } | Self::Stopped { source, .. } => source.into_source(),
-            Self::Aborted { failure } => failure.error.into_source(),
+            Self::Aborted { failure } | Self::TooManyFailed { last: failure, .. } => {
+                failure.error.into_source()
+            }
             Self::NoUsableKey { .. }
             | Self::Ambiguous { .. }
             | Self::KeyAltered { .. }
             | Self::IdentityConflict { .. }
+            | Self::Deleted { .. }
             | Self::Refused { .. }
             | Self::Source { .. }
             | Self::Unsupported { .. } => None,
@@ -529,7 +570,7 @@ impl Error {
 }
 
 /// What is in the way of a key.
-fn conflict(at: Step, name: Option<&str>) -> String {
+fn conflict(at: Step, name: Option<&str>, holder_is_deleted: bool) -> String {
     let name = Named(name);
     if at.operation == Operation::Park {
         return format!(
@@ -537,7 +578,26 @@ fn conflict(at: Step, name: Option<&str>) -> String {
              constraint{name}; give one of them a free key first"
         );
     }
+    if holder_is_deleted {
+        return format!(
+            "a row that is marked as deleted holds a unique key{name}; `OnDeleted::Revive` would take it, and a unique index of \
+             the rows that are not marked would leave it out"
+        );
+    }
     format!("another row holds a unique key{name}{}", Deferred(at))
+}
+
+/// What an import was refused for.
+fn refused(model: &str, option: &str, count: u64, of: u64) -> String {
+    if option == MAX_CHANGED_SHARE {
+        return format!(
+            "`{model}`: refused to change {count} of {of} rows: that is more than its `{option}`"
+        );
+    }
+    format!(
+        "`{model}`: refused to delete {count} of {of} rows that the import does not have: \
+         that is more than its `{option}`, or the import is empty"
+    )
 }
 
 // Not derived: the driver's `Debug` shows values.
@@ -548,6 +608,8 @@ impl Debug for Error {
             Self::Ambiguous { .. } => "Ambiguous",
             Self::Conflict { .. } => "Conflict",
             Self::KeyAltered { .. } => "KeyAltered",
+            Self::Deleted { .. } => "Deleted",
+            Self::TooManyFailed { .. } => "TooManyFailed",
             Self::NotPermitted { .. } => "NotPermitted",
             Self::IdentityConflict { .. } => "IdentityConflict",
             Self::Locked { .. } => "Locked",
@@ -598,6 +660,9 @@ mod tests {
     fn a_refusal_names_the_option() {
         let refused = Error::Refused {
             model: "Taxonomy",
+            option: MAX_SHARE,
+            count: 3,
+            of: 4,
             missing: 3,
             candidates: 4,
         };

@@ -11,6 +11,6 @@ mod run;
 mod source;
 
 pub(crate) use self::options::Options;
-pub use self::options::{Missing, OnFailure, OnTakeover};
+pub use self::options::{Missing, OnFailure, OnTakeover, Only};
 pub(crate) use self::run::{run, run_in};
 pub(crate) use self::source::{Source, SourceError};

@@ -83,6 +83,7 @@ mod locking;
 mod mapping;
 mod outcome;
 mod record;
+mod rules;
 mod schema;
 mod step;
 mod transaction;
@@ -99,11 +100,12 @@ pub use self::api::{Begin, Import, LockedRows, LockedUpsert, OnConnection, Store
 pub use self::backend::codec::Column;
 pub use self::calls::Backend;
 pub use self::error::{Error, Failure, Operation, Progress, Report, RowChange, Step, Unreadable};
-pub use self::import::{Missing, OnFailure, OnTakeover};
+pub use self::import::{Missing, OnFailure, OnTakeover, Only};
 pub use self::in_transaction::InTransaction;
 pub use self::key::{Key, Trim};
 pub use self::locking::{Mode, Wait};
 pub use self::outcome::{Outcome, Upserted};
+pub use self::rules::OnDeleted;
 pub use self::transaction::{Retry, Transaction, TransactionRef};
 
 /// The README's examples, as tests.

@@ -3,6 +3,7 @@
 use crate::backend::codec::{Bytes, Mismatch};
 use crate::backend::{Dialect as _, FieldCodec, Supported};
 use crate::locking::Locking;
+use crate::rules::DeletedSql;
 use crate::schema::{Columns, Fields, Lookup, Model, Sql};
 use crate::value::{Changes, New, Row, Value};
 
@@ -42,6 +43,17 @@ impl<DB: Supported> Mapping<DB> {
     /// The model's statements in the database's dialect.
     pub(crate) fn sql(self) -> &'static Sql {
         DB::Driver::sql(self.model)
+    }
+
+    /// The texts about rows that are marked as deleted, where the model marks them.
+    pub(crate) fn deleted_sql(self) -> Option<&'static DeletedSql> {
+        let deleted = self.fields.rules.deleted.as_ref()?;
+        Some(DB::Driver::deleted_sql(deleted))
+    }
+
+    /// Whether a row is marked as deleted.
+    pub(crate) fn is_deleted(self, row: &Row) -> bool {
+        (self.fields.is_deleted)(row)
     }
 
     /// Reads a row whose columns come in the model's order.
@@ -195,9 +207,29 @@ impl<DB: Supported> Mapping<DB> {
             .collect()
     }
 
+    /// The places of the columns that are written where a row is found: those that differ, unless all of them are only written along.
+    pub(crate) fn to_write(self, row: &Row, changes: &Changes) -> Vec<usize> {
+        let mut columns = self.differing(row, changes);
+        if columns.iter().all(|&column| self.is_uncompared(column)) {
+            columns.clear();
+        }
+        columns
+    }
+
+    /// The names of the fields that changed, of the columns that are written.
+    pub(crate) fn changed(self, columns: &[usize]) -> Vec<&'static str> {
+        let mut columns = columns.to_vec();
+        columns.retain(|&column| !self.is_uncompared(column));
+        self.model.names(&columns)
+    }
+
+    fn is_uncompared(self, column: usize) -> bool {
+        self.fields.rules.uncompared.contains(&column)
+    }
+
     /// Whether an update by creating data changes the row.
     pub(crate) fn would_change(self, row: &Row, new: &New) -> bool {
-        !self.differing(row, &self.updating(new)).is_empty()
+        !self.to_write(row, &self.updating(new)).is_empty()
     }
 
     /// Whether a column is set to something else than the row holds.

@@ -39,6 +39,41 @@ pub enum Outcome {
         /// The look-up that found it.
         matched_by: &'static str,
     },
+    /// A row was found that is to be left alone: `protect` said so. Nothing was written.
+    Protected {
+        /// The look-up that found it.
+        matched_by: &'static str,
+    },
+    /// A row was found that is newer than the record, by its `#[upsert(newer)]` column. Nothing was written.
+    Stale {
+        /// The look-up that found it.
+        matched_by: &'static str,
+    },
+    /// An import was to create or to update only ([`Import::only`](crate::Import::only)), and this record is the other kind.
+    /// Nothing was written.
+    Skipped {
+        /// The look-up that found the row; `None` where there is none.
+        matched_by: Option<&'static str>,
+    },
+}
+
+impl Outcome {
+    /// Whether the row was written.
+    pub(crate) fn is_written(&self) -> bool {
+        matches!(self, Self::Created | Self::Updated { .. })
+    }
+
+    /// What it is called in a log, and the look-up that found the row.
+    pub(crate) fn named(&self) -> (&'static str, Option<&'static str>) {
+        match self {
+            Self::Created => ("created", None),
+            Self::Updated { matched_by, .. } => ("updated", Some(matched_by)),
+            Self::Unchanged { matched_by } => ("unchanged", Some(matched_by)),
+            Self::Protected { matched_by } => ("protected", Some(matched_by)),
+            Self::Stale { matched_by } => ("stale", Some(matched_by)),
+            Self::Skipped { matched_by } => ("skipped", *matched_by),
+        }
+    }
 }
 
 impl Upserted<Row> {

@@ -1,5 +1,6 @@
 //! What generated code names. Not part of the public interface: it changes with any release.
 
+pub use core::clone::Clone;
 pub use core::convert::{From, Into};
 pub use core::default::Default;
 pub use core::future::Future;
@@ -29,6 +30,7 @@ pub use crate::key::{
 pub use crate::locking::{Mode, Wait};
 pub use crate::mapping::Codecs;
 pub use crate::outcome::Upserted;
+pub use crate::rules::{Deleted, DeletedSql, Rules, UniqueKey, is_less};
 pub use crate::schema::{
     Columns, KeyPath, Lookup, Model, ModelColumn, NO_COLUMN, NO_MODEL, Sql, read,
 };

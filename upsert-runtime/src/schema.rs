@@ -1,5 +1,6 @@
 //! A model as data: its columns, its look-ups, its statements, and what only its own code can do with its values.
 
+use crate::rules::Rules;
 use crate::value::{Changes, KeyParts, New, Row, Value};
 
 /// A model as data. Columns are named by their place in `columns`, look-ups by their place in `lookups`.
@@ -186,6 +187,18 @@ pub(crate) struct Fields {
     pub(crate) trim: fn(&mut Changes),
     /// Has every column keep its value.
     pub(crate) clear: fn(&mut Changes),
+    /// Who may overwrite what.
+    pub(crate) rules: &'static Rules,
+    /// Whether updating data set the version to less than the row's.
+    pub(crate) is_stale: fn(&Row, &Changes) -> bool,
+    /// The version of creating data, where the model has versions.
+    pub(crate) version: fn(&New) -> Option<Box<Value>>,
+    /// Whether one version is less than another one.
+    pub(crate) is_older: fn(&Value, &Value) -> bool,
+    /// Creating data with the keys of others.
+    pub(crate) with_keys_of: fn(&New, &New) -> New,
+    /// Whether a row is marked as deleted.
+    pub(crate) is_deleted: fn(&Row) -> bool,
 }
 
 /// A row of a database, to be read column by column.

@@ -2,6 +2,7 @@
 
 use proc_macro2::{Ident, Span};
 use syn::ext::IdentExt;
+use syn::meta::ParseNestedMeta;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::{Attribute, LitStr, Token, parenthesized, token};
@@ -19,6 +20,29 @@ pub(crate) struct KeyAttr {
     /// The parentheses of a tuple.
     pub(crate) tuple: Option<Span>,
     pub(crate) unclaimed: Flag,
+}
+
+/// A key of `#[upsert(unique(site_id, position))]`.
+pub(crate) struct UniqueAttr {
+    /// The fields, as written.
+    pub(crate) fields: Vec<Ident>,
+}
+
+/// The fields of `unique(site_id, position)`.
+pub(super) fn parse_unique(meta: &ParseNestedMeta<'_>) -> syn::Result<UniqueAttr> {
+    const HELP: &str = "help: write `#[upsert(unique(site_id, position))]`; a single field has `#[upsert(unique)]` above it";
+    if !meta.input.peek(token::Paren) {
+        return Err(meta.error(format!("expected fields in parentheses\n{HELP}")));
+    }
+    let inner;
+    parenthesized!(inner in meta.input);
+    let fields = Punctuated::<Ident, Token![,]>::parse_terminated_with(&inner, field_name)?;
+    if fields.is_empty() {
+        return Err(meta.error(format!("expected at least two fields\n{HELP}")));
+    }
+    Ok(UniqueAttr {
+        fields: fields.into_iter().collect(),
+    })
 }
 
 /// The keys of `#[lookup(remote_id, (site_id, slug)(unclaimed))]`.

@@ -1,7 +1,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::{changes_ident, is_blank, new_ident};
+use super::{changes_ident, is_blank, new_ident, serde};
 use crate::column::Column;
 use crate::model::Model;
 use crate::sql::{Dialect, Sql};
@@ -22,8 +22,10 @@ pub(super) fn changes(model: &Model) -> TokenStream {
     let doc = doc(model);
     let fields = model.updated().map(|(_, column)| {
         let (name, ty) = (&column.name.ident, &column.ty);
-        quote! { #name: #krate::__private::Change<#ty> }
+        let serde = serde::on_changes_field(model, column);
+        quote! { #serde #name: #krate::__private::Change<#ty> }
     });
+    let attributes = serde::on_changes(model);
     // A field named `new` has been reported; its setter would be reported again.
     let setters = model
         .updated()
@@ -32,6 +34,7 @@ pub(super) fn changes(model: &Model) -> TokenStream {
     quote! {
         #[doc = #doc]
         #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq, ::core::default::Default)]
+        #attributes
         #[must_use = "changes do nothing until they are given to an update"]
         #vis struct #changes {
             #(#fields,)*
@@ -88,6 +91,8 @@ pub(super) fn from_new(model: &Model) -> TokenStream {
         if column.is_key {
             let is_blank = is_blank(column, &quote! { __new });
             quote! { #name: _rt::Change::set_unless(#is_blank, __new.#name) }
+        } else if column.keep_none {
+            quote! { #name: _rt::Change::set_unless(_rt::Option::is_none(&__new.#name), __new.#name) }
         } else {
             quote! { #name: _rt::Change::Set(__new.#name) }
         }

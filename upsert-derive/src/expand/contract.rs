@@ -1,6 +1,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
+use super::rules::rules;
 use super::{changes_ident, is_blank, is_blank_value, new_and_changes, new_ident};
 use crate::column::Column;
 use crate::model::{Lookup, Model};
@@ -22,7 +23,7 @@ pub(super) fn contract(model: &Model) -> TokenStream {
     let ident = &model.ident;
     let (new, changes) = (new_ident(model), changes_ident(model));
     let (new_and_changes, data) = (new_and_changes(model), data(model));
-    let read = read(model);
+    let (read, rules) = (read(model), rules(model));
     let (row, created) = (quote! { self }, quote! { __new });
     let in_row = values(model.columns.iter().enumerate(), &row);
     let in_new = values(model.created(), &created);
@@ -122,6 +123,8 @@ pub(super) fn contract(model: &Model) -> TokenStream {
             fn stage(__staged: &mut #changes, __changes: #changes) {
                 #(#stage)*
             }
+
+            #rules
         }
     }
 }

@@ -3,7 +3,7 @@ use quote::{format_ident, quote};
 
 use crate::column::Column;
 use crate::model::Model;
-use crate::sql::{Dialect, Sql};
+use crate::sql::{DeletedSql, Dialect, Sql};
 
 /// The key by which a row is reached: the primary key or a look-up. Each has its `by_…` methods.
 pub(super) struct KeyPath<'m> {
@@ -104,10 +104,11 @@ impl KeyPath<'_> {
     /// The SELECT, on PostgreSQL.
     pub(super) fn select(&self, model: &Model) -> String {
         let sql = Sql::of(&model.table, Dialect::Postgres);
-        let select = match self.lookup {
-            None => &sql.by_id,
-            Some(place) => &sql.find[place],
+        let live = DeletedSql::of(&model.table, Dialect::Postgres).map(|sql| sql.live);
+        let (select, live) = match self.lookup {
+            None => (&sql.by_id, live.as_deref().unwrap_or_default()),
+            Some(place) => (&sql.find[place], ""),
         };
-        format!("{select} FOR NO KEY UPDATE")
+        format!("{select}{live} FOR NO KEY UPDATE")
     }
 }

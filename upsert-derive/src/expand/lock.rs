@@ -43,7 +43,7 @@ pub(super) fn methods(model: &Model) -> TokenStream {
         let (one, many) = (by(model, &path), many_by(model, &path));
         quote! { #one #many }
     });
-    let find = find(model);
+    let (find, deleted) = (find(model), deleted(model));
     quote! {
         #[allow(dead_code)] // nobody needs every method
         impl #lock {
@@ -57,6 +57,7 @@ pub(super) fn methods(model: &Model) -> TokenStream {
                 Self(self.0.skip_locked())
             }
 
+            #deleted
             #(#by)*
 
             #find
@@ -79,6 +80,22 @@ pub(super) fn options(model: &Model) -> TokenStream {
             Self(self.0.mode(mode))
         }
     }
+}
+
+/// `deleted`, where rows are marked.
+fn deleted(model: &Model) -> Option<TokenStream> {
+    let column = &model.table.columns[model.table.deleted?];
+    let (vis, locked) = (&model.vis, locked_ident(model));
+    let doc = format!(
+        "Finds rows that are marked as deleted, and no others: to `{locked}::restore` one of them. Of several with the same key it \
+         is the one that was marked last.\n\n```sql\n… AND \"{column}\" IS NOT NULL ORDER BY \"{column}\" DESC, … LIMIT 1\n```"
+    );
+    Some(quote! {
+        #[doc = #doc]
+        #vis fn deleted(self) -> Self {
+            Self(self.0.deleted())
+        }
+    })
 }
 
 fn by(model: &Model, path: &KeyPath<'_>) -> TokenStream {

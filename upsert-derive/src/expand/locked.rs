@@ -4,7 +4,7 @@ use quote::{format_ident, quote};
 use super::{argument, changes_ident, locked_ident};
 use crate::column::Column;
 use crate::model::Model;
-use crate::sql::{Dialect, Sql};
+use crate::sql::{DeletedSql, Dialect, Sql};
 
 /// ```text
 /// /// A `Taxonomy` whose row is locked …
@@ -46,6 +46,7 @@ pub(super) fn methods(model: &Model) -> TokenStream {
         .filter(|(_, column)| column.name.text != "new")
         .map(|(place, column)| update(model, column, place));
     let (memory, database) = (in_memory(model), in_database(model));
+    let deletion = soft_deletion(model);
     quote! {
         #[allow(dead_code)] // nobody needs every method
         impl<'t, __DB: _rt::Backend> #locked<'t, __DB> {
@@ -59,6 +60,7 @@ pub(super) fn methods(model: &Model) -> TokenStream {
             #ident: _rt::Stored<__DB>,
         {
             #database
+            #deletion
             #(#update)*
         }
 
@@ -154,6 +156,47 @@ fn in_database(model: &Model) -> TokenStream {
             self.0.delete()
         }
     }
+}
+
+/// `mark_deleted` and `restore`, where rows are marked.
+fn soft_deletion(model: &Model) -> Option<TokenStream> {
+    let vis = &model.vis;
+    let (sql, deleted) = (
+        Sql::of(&model.table, Dialect::Postgres),
+        DeletedSql::of(&model.table, Dialect::Postgres)?,
+    );
+    let statement = |set: &str| {
+        format!(
+            "```sql\n{}{set}{}{}$1{}\n```",
+            sql.update,
+            sql.touch,
+            sql.where_id,
+            sql.returning.as_deref().unwrap_or_default()
+        )
+    };
+    let errors = "What is staged stays so. After `connection` or `transaction` was lent the row is read again first, as by \
+                  `save`.\n\n# Errors\n\nAs for `save`.";
+    let mark = format!(
+        "Marks the row as deleted, by the database's clock: from then on no look-up finds it but those of `lock().deleted()`. \
+         `false` if it was marked already.\n\n{}\n\n{errors}",
+        statement(&deleted.mark)
+    );
+    let restore = format!(
+        "Takes the mark away, so that look-ups find the row again; `false` if it was not marked.\n\n{}\n\n{errors}",
+        statement(&deleted.restore)
+    );
+    let future = future(&quote! { '_ }, &quote! { _rt::bool });
+    Some(quote! {
+        #[doc = #mark]
+        #vis fn mark_deleted(&mut self) -> #future {
+            self.0.mark(true)
+        }
+
+        #[doc = #restore]
+        #vis fn restore(&mut self) -> #future {
+            self.0.mark(false)
+        }
+    })
 }
 
 fn set(model: &Model, column: &Column, column_name: &str) -> TokenStream {

@@ -1,7 +1,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::new_ident;
+use super::{new_ident, serde};
 use crate::column::{Column, Role};
 use crate::model::Model;
 use crate::sql::{Dialect, Sql};
@@ -24,14 +24,18 @@ pub(super) fn new(model: &Model) -> TokenStream {
             &column.name.ident,
             &column.ty,
         );
+        let serde = serde::on_new_field(model, column);
         quote! {
             #[doc = #doc]
+            #serde
             #vis #name: #ty
         }
     });
+    let attributes = serde::on_new(model);
     quote! {
         #[doc = #doc]
         #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
+        #attributes
         #vis struct #new {
             #(#fields,)*
         }
@@ -67,6 +71,15 @@ fn field_doc(column: &Column, name: &str) -> String {
     }
     if matches!(column.role, Role::CreateOnly | Role::AssignedId) {
         doc += " Never updated.";
+    }
+    if column.keep_none {
+        doc += " `None` leaves what is stored alone.";
+    }
+    if column.newer {
+        doc += " A record in which it is less than in the row is stale, and writes nothing.";
+    }
+    if column.uncompared {
+        doc += " Written along with other changes; alone it is none.";
     }
     doc
 }

@@ -12,12 +12,13 @@ use sqlx::pool::PoolConnection;
 use crate::calls::{Backend, Calls as _};
 use crate::contract::{Contract, close};
 use crate::error::{Error, Progress, Report};
-use crate::import::{Missing, OnFailure, OnTakeover, Options, Source, SourceError};
+use crate::import::{Missing, OnFailure, OnTakeover, Only, Options, Source, SourceError};
 use crate::in_transaction::InTransaction;
 use crate::locking::Wait;
 use crate::outcome::Outcome;
+use crate::rules::OnDeleted;
 use crate::transaction::{Connections, Retry};
-use crate::value::{New, Row};
+use crate::value::{Changes, New, Row};
 
 use super::Stored;
 use super::stored::mapping;
@@ -184,6 +185,119 @@ impl<'f, M: Contract> Import<'f, M> {
     /// Whether records may take over rows of others.
     pub fn on_takeover(mut self, on_takeover: OnTakeover) -> Self {
         self.options.on_takeover = on_takeover;
+        self
+    }
+
+    /// What is written to the row that a record finds, made from the row and the record: to keep what an editor has changed, to
+    /// merge, to count. Without it, all updatable columns of the creating data but blank keys.
+    ///
+    /// It may be called more than once for a record, also with a row that the record does not get in the end, and must give the same for the same. What
+    /// is written is made of the row as it is under its lock.
+    ///
+    /// Who gets which key is settled before anything is written. So a column of a look-up or of a unique key that the changes leave out, or set to the
+    /// row's value, stays as it is stored, which other records can count on; set to the record's value it follows the record; anything else fails the record with
+    /// [`Error::KeyAltered`].
+    ///
+    /// ```
+    /// # use upsert_runtime::LockedUpsert;
+    /// # #[derive(Debug, Clone, PartialEq, LockedUpsert)]
+    /// # #[lookup(remote_id, slug)]
+    /// # struct Taxonomy { id: i64, remote_id: Option<String>, slug: String, name: String }
+    /// # async fn example(pool: sqlx::SqlitePool, records: Vec<NewTaxonomy>) -> Result<(), Box<dyn std::error::Error>> {
+    /// // The slug is ours: links lead to it.
+    /// Taxonomy::import(records)
+    ///     .updating_with(|row, new| TaxonomyChanges::from(new.clone()).slug(row.slug.clone()))
+    ///     .run(&pool)
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn updating_with(
+        mut self,
+        mut changes: impl FnMut(&M, &M::New) -> M::Changes + Send + 'f,
+    ) -> Self {
+        self.options.merge = Some(Box::new(move |row: &Row, new: &New| {
+            Changes::of(changes(row.open(), new.open()))
+        }));
+        self
+    }
+
+    /// Which rows are to be left alone: nothing is written to them, they keep their keys, and they are never deleted, marked or
+    /// counted as missing. A record that finds such a row is [`Outcome::Protected`](crate::Outcome::Protected), also where it
+    /// would have taken the row over.
+    ///
+    /// It may be called more than once for a row. Where something is to be written it is asked of the row as it is under its lock.
+    ///
+    /// ```
+    /// # use upsert_runtime::LockedUpsert;
+    /// # #[derive(Debug, Clone, PartialEq, LockedUpsert)]
+    /// # #[lookup(slug)]
+    /// # struct Taxonomy { id: i64, slug: String, name: String, locked: bool }
+    /// # async fn example(pool: sqlx::SqlitePool, records: Vec<NewTaxonomy>) -> Result<(), Box<dyn std::error::Error>> {
+    /// let report = Taxonomy::import(records).protect(|row| row.locked).run(&pool).await?;
+    /// println!("{} left as they are", report.protected);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn protect(mut self, mut protect: impl FnMut(&M) -> bool + Send + 'f) -> Self {
+        self.options.protect = Some(Box::new(move |row: &Row| protect(row.open())));
+        self
+    }
+
+    /// Writes only records that find no row, or only those that find one; the others are
+    /// [`Outcome::Skipped`](crate::Outcome::Skipped). With [`Only::Update`] a record without a row claims no key: who lost one to it is
+    /// judged without it.
+    pub fn only(mut self, only: Only) -> Self {
+        self.options.only = Some(only);
+        self
+    }
+
+    /// What becomes of a record that finds a row which is marked as deleted; the default is [`OnDeleted::Ignore`]. For a model with an
+    /// `#[upsert(deleted)]` field; another one is [`Error::Unsupported`] with anything but the default.
+    pub fn on_deleted(mut self, on_deleted: OnDeleted) -> Self {
+        self.options.on_deleted = on_deleted;
+        self
+    }
+
+    /// The largest share of the rows found that may be changed, from 0 to 1: with more of them, and more than twenty, it is
+    /// [`Error::Refused`] before anything is written. It is counted once all records have been looked up. Without it there is no limit.
+    pub fn max_changed_share(mut self, share: f64) -> Self {
+        self.options.max_changed_share = Some(share);
+        self
+    }
+
+    /// How many records may fail. The next failure stops the import with [`Error::Stopped`], whose source is
+    /// [`Error::TooManyFailed`]. Failures that are known once all records have been looked up count before anything is written. Without it there is no
+    /// limit.
+    pub fn max_failed(mut self, records: u64) -> Self {
+        self.options.max_failed = Some(records);
+        self
+    }
+
+    /// Stops the import when `stop` is ready, whatever its output: the chunk under way is finished, and the report comes back with
+    /// `complete == false`. It is looked at between chunks, while the source is read for the first time too. Nothing missing is deleted then. An
+    /// import in one transaction is rolled back, and its counts are zero.
+    ///
+    /// ```
+    /// # use upsert_runtime::LockedUpsert;
+    /// # #[derive(Debug, Clone, PartialEq, LockedUpsert)]
+    /// # #[lookup(slug)]
+    /// # struct Taxonomy { id: i64, slug: String, name: String }
+    /// # async fn example(pool: sqlx::SqlitePool, records: Vec<NewTaxonomy>) -> Result<(), Box<dyn std::error::Error>> {
+    /// let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    /// // `stop.send(())` ends it, as does `tokio::signal::ctrl_c()` in place of the receiver.
+    /// let report = Taxonomy::import(records).stop_on(stopped).run(&pool).await?;
+    /// if !report.complete {
+    ///     println!("stopped; a second run goes on from here");
+    /// }
+    /// # drop(stop);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn stop_on(mut self, stop: impl Future<Output: Send> + Send + 'f) -> Self {
+        self.options.stop = Some(Box::pin(async move {
+            stop.await;
+        }));
         self
     }
 

@@ -5,6 +5,7 @@ use sqlx::{SqlSafeStr, SqlStr};
 
 use super::{Capabilities, Literal, MadeUp};
 use crate::locking::{Locking, Wait};
+use crate::rules::{Deleted, DeletedSql};
 use crate::schema::{Model, Sql};
 
 /// What stands before, between and after lists of values that are to be rows.
@@ -40,6 +41,9 @@ pub trait Dialect {
 
     /// The model's statements in this dialect.
     fn sql(model: &'static Model) -> &'static Sql;
+
+    /// The model's texts about rows that are marked as deleted, of this dialect.
+    fn deleted_sql(deleted: &'static Deleted) -> &'static DeletedSql;
 
     /// The expression of the collation key of a value in a column of this type: equal byte for byte where the database calls two
     /// values equal, or [`hashed`](Self::hashed). It is NULL for a value that is compared by its own bytes, and there is none for

@@ -21,6 +21,7 @@ use super::{
     Capabilities, Cause, Classify, Codec, Dialect, Driver, MadeUp, Supported, Wire, made_up, sealed,
 };
 use crate::locking::{Locking, Wait};
+use crate::rules::{Deleted, DeletedSql};
 use crate::schema::{Model, Sql};
 
 impl sealed::Sealed for MySql {}
@@ -113,6 +114,10 @@ impl Dialect for MySql {
 
     fn sql(model: &'static Model) -> &'static Sql {
         &model.mysql
+    }
+
+    fn deleted_sql(deleted: &'static Deleted) -> &'static DeletedSql {
+        &deleted.mysql
     }
 
     // What a collation compares. Most of them ignore spaces at the end, which are cut off then; of other characters that are compared

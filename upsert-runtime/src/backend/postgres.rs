@@ -22,6 +22,7 @@ use super::{
     made_up, sealed,
 };
 use crate::locking::{Locking, Mode, Wait};
+use crate::rules::{Deleted, DeletedSql};
 use crate::schema::{Model, Sql};
 use crate::value::Value;
 
@@ -115,6 +116,10 @@ impl Dialect for Postgres {
 
     fn sql(model: &'static Model) -> &'static Sql {
         &model.postgres
+    }
+
+    fn deleted_sql(deleted: &'static Deleted) -> &'static DeletedSql {
+        &deleted.postgres
     }
 
     // Two hashes by the equality of the type, and the value. NULLIF gives it in the type in which its `=` compares it with the

@@ -13,6 +13,7 @@ use super::{
     Capabilities, Cause, Classify, Codec, Dialect, Driver, MadeUp, Supported, Wire, made_up, sealed,
 };
 use crate::locking::{Locking, Wait};
+use crate::rules::{Deleted, DeletedSql};
 use crate::schema::{Model, Sql};
 
 impl sealed::Sealed for Sqlite {}
@@ -65,6 +66,10 @@ impl Dialect for Sqlite {
 
     fn sql(model: &'static Model) -> &'static Sql {
         &model.sqlite
+    }
+
+    fn deleted_sql(deleted: &'static Deleted) -> &'static DeletedSql {
+        &deleted.sqlite
     }
 
     // RTRIM, NOCASE and BINARY: what the column's collation calls equal shows which it is. Of numbers, the two zeros are one.

@@ -8,7 +8,8 @@ use super::Error;
 use crate::outcome::Outcome;
 use crate::value::Row;
 
-/// What an import did with its records: `created`, `updated`, `unchanged`, `superseded` and `failed` add up to `records`.
+/// What an import did with its records: `created`, `updated`, `unchanged`, `protected`, `stale`, `skipped`, `superseded` and `failed` add
+/// up to `records`.
 ///
 /// `Display` prints a summary for people, with names and numbers only:
 ///
@@ -28,14 +29,22 @@ pub struct Report<M = ()> {
     pub updated: u64,
     /// Rows that were as their record says; nothing was written.
     pub unchanged: u64,
+    /// Records whose row was to be left alone: [`protect`](crate::Import::protect).
+    pub protected: u64,
+    /// Records that are older than their row, by its `#[upsert(newer)]` column.
+    pub stale: u64,
+    /// Records that were not to be written: [`only`](crate::Import::only).
+    pub skipped: u64,
     /// Records that are not the last to say what they say: another record is this one.
     pub superseded: u64,
     /// Records that failed, by their index.
     pub failed: Vec<Failure>,
     /// Rows that no record is; 0 with [`Missing::Keep`](crate::Missing::Keep), which looks for none.
     pub missing: u64,
-    /// How many of the missing ones were deleted.
+    /// How many of the missing ones were deleted, or marked as deleted.
     pub deleted: u64,
+    /// Whether the import came to its end; `false` where [`stop_on`](crate::Import::stop_on) or an error stopped it.
+    pub complete: bool,
     /// Rows of the table that cannot be read, so that nobody knows whether they are in the scope: they stay. Empty with
     /// [`Missing::Keep`](crate::Missing::Keep), which looks for none.
     pub unreadable: Vec<Unreadable>,
@@ -100,7 +109,7 @@ impl RowChange<Row> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Progress {
-    /// Records of which it is known what became of them: the sum of the five below.
+    /// Records of which it is known what became of them: the sum of those below.
     pub records: u64,
     /// Rows created.
     pub created: u64,
@@ -108,6 +117,12 @@ pub struct Progress {
     pub updated: u64,
     /// Rows that were as their record says.
     pub unchanged: u64,
+    /// Records whose row was to be left alone.
+    pub protected: u64,
+    /// Records that are older than their row.
+    pub stale: u64,
+    /// Records that were not to be written.
+    pub skipped: u64,
     /// Records that another record is.
     pub superseded: u64,
     /// Records that failed.
@@ -121,6 +136,9 @@ impl<M> Report<M> {
             created: self.created,
             updated: self.updated,
             unchanged: self.unchanged,
+            protected: self.protected,
+            stale: self.stale,
+            skipped: self.skipped,
             superseded: self.superseded,
             failed: self.failed.len() as u64,
         }
@@ -131,6 +149,9 @@ impl<M> Report<M> {
         match outcome {
             Outcome::Created => self.created += 1,
             Outcome::Unchanged { .. } => self.unchanged += 1,
+            Outcome::Protected { .. } => self.protected += 1,
+            Outcome::Stale { .. } => self.stale += 1,
+            Outcome::Skipped { .. } => self.skipped += 1,
             Outcome::Updated { changed, .. } => {
                 self.updated += 1;
                 for field in changed {
@@ -151,10 +172,14 @@ impl<M> Report<M> {
             created: self.created,
             updated: self.updated,
             unchanged: self.unchanged,
+            protected: self.protected,
+            stale: self.stale,
+            skipped: self.skipped,
             superseded: self.superseded,
             failed: self.failed,
             missing: self.missing,
             deleted: self.deleted,
+            complete: self.complete,
             unreadable: self.unreadable,
             changed: self.changed,
             changes,
@@ -180,10 +205,14 @@ impl<M> Default for Report<M> {
             created: 0,
             updated: 0,
             unchanged: 0,
+            protected: 0,
+            stale: 0,
+            skipped: 0,
             superseded: 0,
             failed: Vec::new(),
             missing: 0,
             deleted: 0,
+            complete: false,
             unreadable: Vec::new(),
             changed: BTreeMap::new(),
             changes: Vec::new(),
@@ -197,14 +226,20 @@ impl<M> Display for Report<M> {
         const MOST_FAILURES: usize = 10;
         write!(
             f,
-            "{} records: {} created, {} updated, {} unchanged, {} superseded, {} failed",
-            self.records,
-            self.created,
-            self.updated,
-            self.unchanged,
-            self.superseded,
-            self.failed.len()
+            "{} records: {} created, {} updated, {} unchanged",
+            self.records, self.created, self.updated, self.unchanged
         )?;
+        // Few imports have such.
+        let rules = [
+            (self.protected, "protected"),
+            (self.stale, "stale"),
+            (self.skipped, "skipped"),
+        ];
+        for (records, what) in rules.iter().filter(|(records, _)| *records > 0) {
+            write!(f, ", {records} {what}")?;
+        }
+        let failed = self.failed.len();
+        write!(f, ", {} superseded, {failed} failed", self.superseded)?;
         if self.missing > 0 {
             write!(
                 f,

@@ -37,12 +37,12 @@ impl Kept {
     /// The row's entry in the report; `None` for a row that was not touched.
     fn into_change(self) -> Option<RowChange<Row>> {
         let (changed, matched_by) = match self.outcome {
-            Some(Outcome::Unchanged { .. }) => return None,
             Some(Outcome::Updated {
                 matched_by,
                 changed,
             }) => (changed, Some(matched_by)),
             Some(Outcome::Created) | None => (Vec::new(), None),
+            Some(_) => return None,
         };
         Some(RowChange {
             before: self.before,

@@ -1,12 +1,14 @@
 //! What a caller asks of an import.
 
 use std::fmt::{self, Debug, Formatter};
+use std::pin::Pin;
 
 use crate::error::Progress;
 use crate::locking::Wait;
 use crate::outcome::Outcome;
+use crate::rules::OnDeleted;
 use crate::transaction::Retry;
-use crate::value::Row;
+use crate::value::{Changes, New, Row};
 
 /// What becomes of rows that the import does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -16,6 +18,18 @@ pub enum Missing {
     Keep,
     /// They are deleted, within [`Import::scope`](crate::Import::scope) and [`Import::max_share`](crate::Import::max_share).
     Delete,
+    /// They are marked as deleted, within the same bounds: for a model with an `#[upsert(deleted)]` field. Where the unique indexes have marked
+    /// rows in them, these keep their keys.
+    Mark,
+}
+
+/// Which records an import writes. The others are [`Outcome::Skipped`](crate::Outcome::Skipped).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Only {
+    /// Those that find no row.
+    Create,
+    /// Those that find one.
+    Update,
 }
 
 /// What a record that fails does to the import.
@@ -38,8 +52,14 @@ pub enum OnTakeover {
     Never,
 }
 
-/// Says whether a row may be missing.
-pub(crate) type Scope<'f> = dyn FnMut(&Row) -> bool + Send + 'f;
+/// Says whether a row is so: whether it may be missing, or is to be left alone.
+pub(crate) type OfRow<'f> = dyn FnMut(&Row) -> bool + Send + 'f;
+
+/// Makes the updating data of a row and its record.
+pub(crate) type Merge<'f> = dyn FnMut(&Row, &New) -> Changes + Send + 'f;
+
+/// Is ready when an import is to stop.
+pub(crate) type Stop<'f> = dyn Future<Output = ()> + Send + 'f;
 
 /// Is told of a row that the record with this index was stored in.
 pub(crate) type OnRow<'f> = dyn FnMut(u64, &Row, &Outcome) + Send + 'f;
@@ -61,8 +81,15 @@ pub struct Options<'f> {
     pub(crate) on_failure: OnFailure,
     pub(crate) on_takeover: OnTakeover,
     pub(crate) missing: Missing,
-    pub(crate) scope: Option<Box<Scope<'f>>>,
+    pub(crate) scope: Option<Box<OfRow<'f>>>,
     pub(crate) max_share: f64,
+    pub(crate) merge: Option<Box<Merge<'f>>>,
+    pub(crate) protect: Option<Box<OfRow<'f>>>,
+    pub(crate) only: Option<Only>,
+    pub(crate) on_deleted: OnDeleted,
+    pub(crate) max_changed_share: Option<f64>,
+    pub(crate) max_failed: Option<u64>,
+    pub(crate) stop: Option<Pin<Box<Stop<'f>>>>,
     pub(crate) progress: Option<Box<OnProgress<'f>>>,
     pub(crate) each: Option<Box<OnRow<'f>>>,
     pub(crate) changes: bool,
@@ -85,6 +112,13 @@ impl Default for Options<'_> {
             missing: Missing::default(),
             scope: None,
             max_share: 0.1,
+            merge: None,
+            protect: None,
+            only: None,
+            on_deleted: OnDeleted::default(),
+            max_changed_share: None,
+            max_failed: None,
+            stop: None,
             progress: None,
             each: None,
             changes: false,

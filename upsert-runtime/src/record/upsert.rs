@@ -6,7 +6,7 @@ use tracing::{Instrument, Span};
 use crate::backend::Supported;
 use crate::error::Error;
 use crate::mapping::Target;
-use crate::outcome::{Outcome, Upserted};
+use crate::outcome::Upserted;
 use crate::transaction::{self, Connections, Retry, TransactionRef};
 use crate::value::Row;
 
@@ -60,10 +60,8 @@ pub(super) fn span(model: &'static str) -> Span {
 /// Notes what became of a record. The future is no argument of this: each place that it is moved to would be one in the future that it
 /// is a part of.
 fn tell(span: &Span, result: &Result<Upserted<Row>, Error>) {
-    let (outcome, matched_by) = match result.as_ref().map(|done| &done.outcome) {
-        Ok(Outcome::Created) => ("created", None),
-        Ok(Outcome::Updated { matched_by, .. }) => ("updated", Some(*matched_by)),
-        Ok(Outcome::Unchanged { matched_by }) => ("unchanged", Some(*matched_by)),
+    let (outcome, matched_by) = match result {
+        Ok(done) => done.outcome.named(),
         Err(_) => ("failed", None),
     };
     span.record("outcome", outcome)

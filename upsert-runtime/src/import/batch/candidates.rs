@@ -1,7 +1,7 @@
 //! Which rows are deleted if no record is one of them.
 
 use crate::backend::Supported;
-use crate::import::options::Scope;
+use crate::import::options::OfRow;
 use crate::mapping::Mapping;
 use crate::value::Row;
 
@@ -9,11 +9,11 @@ use crate::value::Row;
 pub(crate) struct Candidates<'s, DB: Supported> {
     mapping: Mapping<DB>,
     /// Which rows may be missing; without it all.
-    scope: Option<&'s mut Scope<'s>>,
+    scope: Option<&'s mut OfRow<'s>>,
 }
 
 impl<'s, DB: Supported> Candidates<'s, DB> {
-    pub(crate) fn new(mapping: Mapping<DB>, scope: Option<&'s mut Scope<'_>>) -> Self {
+    pub(crate) fn new(mapping: Mapping<DB>, scope: Option<&'s mut OfRow<'_>>) -> Self {
         Self {
             mapping,
             scope: match scope {

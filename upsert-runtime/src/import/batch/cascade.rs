@@ -145,6 +145,7 @@ impl<DB: Supported> Deleter<'_, DB> {
                 return Err(Error::Conflict {
                     at: session.at(Operation::Delete),
                     constraint: None,
+                    holder_is_deleted: false,
                     source: None,
                 });
             }

@@ -184,6 +184,7 @@ impl<DB: Supported> Chunk<'_, DB> {
         Err(Error::Conflict {
             at: session.at(Operation::Park),
             constraint: Some(self.mapping.model.columns[column].field.to_owned()),
+            holder_is_deleted: false,
             source: refusal,
         })
     }

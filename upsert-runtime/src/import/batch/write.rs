@@ -285,11 +285,13 @@ pub(super) fn as_conflict(error: Error) -> Error {
         } => Error::Conflict {
             at,
             constraint: None,
+            holder_is_deleted: false,
             source: Some(source),
         },
         Error::NotPermitted { at, source, .. } => Error::Conflict {
             at,
             constraint: None,
+            holder_is_deleted: false,
             source,
         },
         error => error,

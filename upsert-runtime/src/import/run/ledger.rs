@@ -85,7 +85,7 @@ impl<'t> Ledger<'t> {
         if is_committed {
             kept.lend(self.each.as_deref_mut());
         }
-        let is_touched = !matches!(kept.outcome, Some(Outcome::Unchanged { .. }));
+        let is_touched = kept.outcome.as_ref().is_some_and(Outcome::is_written);
         let waits_for_commit = self.each.is_some() && !is_committed;
         if waits_for_commit || (self.wishes.changes && is_touched) {
             self.kept.push(kept);

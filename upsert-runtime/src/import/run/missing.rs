@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::backend::{Dialect as _, Supported};
-use crate::error::{Error, Unreadable};
+use crate::error::{Error, MAX_SHARE, Unreadable};
 use crate::import::batch::{Cursor, Deleter, KeyReader, Numbering, SelectedRow, SelfReference};
 use crate::import::plan::{IdentityMap, Keys, Plan, RowState};
 use crate::mapping::Mapping;
@@ -41,6 +41,9 @@ impl ShareLimit {
         if is_empty || !is_within_share {
             return Err(Error::Refused {
                 model,
+                option: MAX_SHARE,
+                count: missing,
+                of: self.candidates,
                 missing,
                 candidates: self.candidates,
             });

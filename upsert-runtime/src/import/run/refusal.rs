@@ -26,6 +26,7 @@ pub(super) fn refusal<DB: Supported>(
     let conflict = |lookup| Error::Conflict {
         at: looked_up(lookup),
         constraint: None,
+        holder_is_deleted: false,
         source: None,
     };
     Some(match decision {

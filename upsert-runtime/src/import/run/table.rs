@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::import::batch::{
     self, Candidates, Facts, KeptRows, KeyColumns, KeyReader, Moved, NumberedRow, SelfReference,
 };
-use crate::import::options::Scope;
+use crate::import::options::OfRow;
 use crate::import::plan::{IdentityMap, Keys, Plan, Planning, Rules};
 use crate::mapping::Mapping;
 use crate::step::Session;
@@ -48,7 +48,7 @@ impl<'t, DB: Supported> Table<'t, DB> {
     pub(super) fn new(
         mapping: Mapping<DB>,
         place: Place<'t, DB>,
-        scope: Option<&'t mut Scope<'_>>,
+        scope: Option<&'t mut OfRow<'_>>,
     ) -> Self {
         let model = mapping.model;
         let keys = Keys::new(model.lookups.iter().map(|key| key.columns), model.updated);
