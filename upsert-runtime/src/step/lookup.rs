@@ -78,11 +78,17 @@ impl<DB: Supported> Mapping<DB> {
         if model.lookups.iter().any(|key| self.usable(key, new)) {
             return Ok(());
         }
-        let names = model.lookups.iter().map(|key| format!("`{}`", key.name));
-        Err(Error::NoUsableKey {
-            model: model.name,
+        Err(self.no_usable_key())
+    }
+
+    /// No look-up finds a record.
+    pub(crate) fn no_usable_key(self) -> Error {
+        let lookups = self.model.lookups.iter();
+        let names = lookups.map(|key| format!("`{}`", key.name));
+        Error::NoUsableKey {
+            model: self.model.name,
             lookups: names.collect::<Vec<_>>().join(", "),
-        })
+        }
     }
 }
 
