@@ -88,16 +88,6 @@ impl<DB: Supported> Mapping<DB> {
         self.bind(column, (self.fields.in_changes)(changes, column), to)
     }
 
-    /// Binds a part of a key, which is this column.
-    pub(crate) fn bind_part(
-        self,
-        part: Option<&Value>,
-        column: usize,
-        to: &mut DB::Arguments,
-    ) -> sqlx::Result<()> {
-        self.bind(column, part, to)
-    }
-
     /// Binds a value of a column, or NULL.
     pub(crate) fn bind(
         self,

@@ -173,6 +173,23 @@ impl Dialect for Sqlite {
         "'1'".to_owned()
     }
 
+    // An id that is the number of a row has no index.
+    fn has_full_index(from: &str, columns: &[&str]) -> Option<String> {
+        let (schema, table) = path(from);
+        let (within, table) = (within(schema.as_deref()), literal(&table));
+        let names = columns
+            .iter()
+            .map(|name| literal(&unquoted(name).to_lowercase()));
+        let (names, count) = (names.collect::<Vec<_>>().join(", "), columns.len());
+        Some(format!(
+            "CASE WHEN EXISTS (SELECT 1 FROM pragma_index_list({table}{within}) AS indexes \
+             WHERE indexes.\"unique\" AND NOT indexes.partial \
+             AND (SELECT sum(lower(name) IN ({names})) = {count} AND count(*) = {count} FROM pragma_index_info(indexes.name{within}))) \
+             OR (SELECT sum(lower(name) IN ({names})) = {count} AND count(*) = {count} FROM pragma_table_info({table}{within}) WHERE pk > 0) \
+             THEN '1' END"
+        ))
+    }
+
     // Without `PRAGMA foreign_keys` nothing goes with a row.
     fn cascades_by_others(from: &str) -> String {
         let (schema, table) = path(from);
