@@ -203,6 +203,7 @@ fn serial(rows: &[Row], case: &Case) -> Expected {
         never: false,
         unclaimed: vec![false; 3],
         delete_missing: None,
+        rules: oracle::Rules::default(),
     };
     oracle::expected(rows, &case.records, &options).expect("nothing is refused")
 }
@@ -227,6 +228,7 @@ fn apply(rows: &mut Vec<Row>, write: &Write) -> bool {
         id,
         keys: record.keys.clone(),
         name: record.name.clone(),
+        ..Row::default()
     };
     let meets = |rows: &[Row], new: &Row| {
         rows.iter()
@@ -334,13 +336,13 @@ async fn write(db: &Db, case: &Case) -> bool {
             .map_or_else(|| "NULL".to_owned(), |key| format!("'{key}'"))
     };
     let sql = match &case.write {
-        Write::Insert(Record { keys, name }) => format!(
+        Write::Insert(Record { keys, name, .. }) => format!(
             "INSERT INTO thing (id, remote_id, slug, code, name) VALUES ({INSERTED}, {}, {}, {}, '{name}')",
             text(&keys[0]),
             text(&keys[1]),
             text(&keys[2])
         ),
-        Write::Update(id, Record { keys, name }) => format!(
+        Write::Update(id, Record { keys, name, .. }) => format!(
             "UPDATE thing SET remote_id = {}, slug = {}, code = {}, name = '{name}' WHERE id = {id}",
             text(&keys[0]),
             text(&keys[1]),

@@ -3,23 +3,50 @@
 //! Every question is answered by a plain search over all rows and all records. The lists are short,
 //! and code that reads like the rules is easier to trust than fast code.
 
-use std::cmp::Reverse;
+mod contention;
+mod identity;
+mod rules;
+mod settle;
+
+use std::collections::BTreeMap;
 use std::ops::Range;
 
+use upsert_runtime::{OnDeleted, Only};
+
+pub(super) use self::rules::Merge;
+
 /// A row as stored. `keys[l]` is the value of the model's look-up number `l` (each look-up is one
-/// column); None is NULL.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// column); behind the look-ups come unique columns that are none. None is NULL.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(super) struct Row {
     pub id: i64,
     pub keys: Vec<Option<String>>,
     pub name: String,
+    /// `keep_none`
+    pub note: Option<String>,
+    /// `newer`
+    pub version: Option<i64>,
+    /// `uncompared`
+    pub seen: i64,
+    /// What `protect` asks for.
+    pub locked: bool,
+    /// When the row was marked as deleted, if it was.
+    pub marked: Option<u8>,
+}
+
+impl Row {
+    /// When an import has marked a row that was not marked before: later than anything else.
+    pub(super) const NOW: u8 = u8::MAX;
 }
 
 /// A record, keys after trimming; None is NULL.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Record {
     pub keys: Vec<Option<String>>,
     pub name: String,
+    pub note: Option<String>,
+    pub version: Option<i64>,
+    pub seen: i64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +54,8 @@ pub(super) enum Cause {
     NoUsableKey,
     Identity,
     Conflict,
+    KeyAltered,
+    Deleted,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +63,9 @@ pub(super) enum Outcome {
     Created,
     Updated,
     Unchanged,
+    Protected,
+    Stale,
+    Skipped,
     Superseded,
     Failed(Cause),
 }
@@ -46,339 +78,181 @@ pub(super) struct Options {
     pub never: bool,
     /// For each look-up, whether it is declared `unclaimed`.
     pub unclaimed: Vec<bool>,
-    /// None: `Missing::Keep`. Some(share): `Missing::Delete` with `max_share`.
+    /// None: `Missing::Keep`. Some(share): `Missing::Delete` or `Missing::Mark` with `max_share`.
     pub delete_missing: Option<f64>,
+    pub rules: Rules,
+}
+
+/// Who may overwrite what. The default is a model and an import without such rules.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Rules {
+    /// How many of the keys are unique columns and no look-ups.
+    pub uniques: usize,
+    /// Whether the model has versions.
+    pub newer: bool,
+    /// None: all updatable columns of the creating data.
+    pub merge: Option<Merge>,
+    /// Whether locked rows are protected.
+    pub protect: bool,
+    pub only: Option<Only>,
+    pub on_deleted: OnDeleted,
+    /// Whether the unique indexes leave marked rows out.
+    pub is_partial: bool,
+    /// `Missing::Mark` in place of `Missing::Delete`.
+    pub mark: bool,
+    pub max_changed_share: Option<f64>,
+    pub max_failed: Option<usize>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Expected {
     pub outcomes: Vec<Outcome>,
-    /// Sorted by id. Created rows have id 0 and come at the end, sorted by keys and name.
+    /// Sorted by id. Created rows have id 0 and come at the end, sorted.
     pub rows: Vec<Row>,
     pub missing: usize,
+    /// Marked rows too.
     pub deleted: usize,
+    /// For each field that was updated, in how many rows.
+    pub changed: BTreeMap<&'static str, u64>,
 }
 
-/// None: refused, nothing is written.
-pub(super) fn expected(rows: &[Row], records: &[Record], options: &Options) -> Option<Expected> {
-    let mut plan = Plan {
-        rows,
-        records,
-        options,
-        claims: vec![Claim::Undecided; records.len()],
-    };
-    plan.drop_repeated();
-    plan.own_by_first_lookup();
-    for lookup in 1..options.unclaimed.len() {
-        plan.fall_back(lookup);
-    }
-    plan.create_the_rest();
+/// Why an import is not carried out to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// More rows are missing than `max_share` allows, or there is no record. Nothing is written.
+    Missing { count: usize, of: usize },
+    /// More rows would be changed than `max_changed_share` allows. Nothing is written.
+    Changed { count: usize, of: usize },
+    /// More records fail than `max_failed` allows. Nothing is written if so many do before anybody
+    /// could know of a conflict.
+    Failed { is_planned: bool },
+}
 
+/// What an import does, or all reasons why it does not.
+pub(super) fn expected(
+    rows: &[Row],
+    records: &[Record],
+    options: &Options,
+) -> Result<Expected, Vec<Stop>> {
+    let plan = Plan::of(rows, records, options);
     let missing = plan.missing();
     // A record that names nothing may stand for any of the missing rows. So none of them may go.
-    let complete = !plan.claims.contains(&FAILED_NO_KEY);
-    if complete && plan.is_refused(missing.len()) {
-        return None;
-    }
-    let given_away = if complete { &missing[..] } else { &[] };
+    let is_complete = !plan.claims.contains(&FAILED_NO_KEY);
+    let going = if is_complete { &missing[..] } else { &[] };
+    let given_away = if plan.gives_keys_away() { going } else { &[] };
     let failed = plan.conflicts(given_away);
-    Some(plan.settle(&failed, missing.len(), given_away))
+    let stops = plan.stops(&failed, is_complete.then_some(missing.len()));
+    if stops.is_empty() {
+        Ok(plan.settle(&failed, missing.len(), going))
+    } else {
+        Err(stops)
+    }
 }
 
-/// One value for each look-up.
+/// One value for each look-up and unique column.
 type Keys = [Option<String>];
 
 /// What the plan has said of a record so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Claim {
     Undecided,
-    /// It writes `rows[row]`, which it found by the look-up `by`.
+    /// It is `rows[row]`, which it found by the look-up `by`.
     Owner {
         row: usize,
         by: usize,
     },
     Creator,
+    /// Another record is this one. `by` has the key that it lost; none is said of a record that
+    /// comes twice.
+    Superseded {
+        by: Option<usize>,
+    },
+    /// It has no row, and may not create one. It claims nothing.
+    Skipped,
     /// It writes nothing, and nothing is kept for it.
-    Out(Outcome),
+    Failed(Cause),
 }
 
-const FAILED_NO_KEY: Claim = Claim::Out(Outcome::Failed(Cause::NoUsableKey));
+const FAILED_NO_KEY: Claim = Claim::Failed(Cause::NoUsableKey);
 
 /// The import, with one claim for each record. The claims are final after the last look-up.
-/// A record that fails with a conflict later keeps its claim.
+/// A record that fails with a conflict later, or by a rule, keeps its claim.
 struct Plan<'a> {
     rows: &'a [Row],
     records: &'a [Record],
     options: &'a Options,
     claims: Vec<Claim>,
+    /// For each record, whose columns it writes, keys apart: the newest of those that it is.
+    data: Vec<usize>,
 }
 
-impl Plan<'_> {
-    // Stage (1)
-
-    fn drop_repeated(&mut self) {
-        for (index, record) in self.records.iter().enumerate() {
-            let Some((lookup, key)) = first_usable(&record.keys) else {
-                self.claims[index] = FAILED_NO_KEY;
-                continue;
+impl<'a> Plan<'a> {
+    fn of(rows: &'a [Row], records: &'a [Record], options: &'a Options) -> Self {
+        let mut skipped = Vec::new();
+        loop {
+            let mut plan = Self {
+                rows,
+                records,
+                options,
+                claims: vec![Claim::Undecided; records.len()],
+                data: (0..records.len()).collect(),
             };
-            let repeated = self.records[index + 1..].iter().any(|later| {
-                first_usable(&later.keys)
-                    .is_some_and(|(at, other)| at == lookup && self.same(key, other))
-            });
-            // The last counts.
-            if repeated {
-                self.claims[index] = Claim::Out(Outcome::Superseded);
-            }
-        }
-    }
-
-    // Stage (2)
-
-    fn own_by_first_lookup(&mut self) {
-        for index in self.undecided_with(0) {
-            let keys = &self.records[index].keys;
-            if let Some(row) = self.row_indices().find(|&row| self.holds(row, keys, 0)) {
-                self.claims[index] = Claim::Owner { row, by: 0 };
-            }
-        }
-    }
-
-    // Stage (3)
-
-    fn fall_back(&mut self, lookup: usize) {
-        // All groups are judged at the same state. So no claim changes before all are judged.
-        let mut claims = self.claims.clone();
-        for index in self.undecided_with(lookup) {
-            claims[index] = self.judge(index, lookup);
-        }
-        self.claims = claims;
-    }
-
-    /// What becomes of an undecided record at this look-up.
-    fn judge(&self, index: usize, lookup: usize) -> Claim {
-        let keys = &self.records[index].keys;
-        let has_earlier = |index: usize| has_earlier(&self.records[index].keys, lookup);
-
-        // Without an earlier key the record is the same thing as the one that has the key. With an
-        // earlier key it is another thing, and the key cannot belong to both.
-        let lost = Claim::Out(if has_earlier(index) {
-            Outcome::Failed(Cause::Identity)
-        } else {
-            Outcome::Superseded
-        });
-
-        let mut group = self.undecided_with(lookup);
-        group.retain(|&other| self.agree(&self.records[other].keys, keys, lookup));
-        let last_with_earlier = group.iter().rfind(|&&other| has_earlier(other));
-        if last_with_earlier.or_else(|| group.last()) != Some(&index) {
-            return lost;
-        }
-
-        // A row without an owner counts before the wish of an owner.
-        let unowned = self
-            .row_indices()
-            .find(|&row| self.owner_of(row).is_none() && self.holds(row, keys, lookup));
-        let Some(row) = unowned else {
-            // Nobody is a creator yet. So who wants the key here is an owner.
-            let has_owner = self.indices().any(|other| self.wants(other, keys, lookup));
-            return if has_owner { lost } else { Claim::Undecided };
-        };
-        // An earlier key in both is a different one, or the record had found the row by it.
-        let row_keys = &self.rows[row].keys;
-        let takeover =
-            (0..lookup).any(|l| usable(keys, l).is_some() && usable(row_keys, l).is_some());
-        if takeover && (self.options.never || self.options.unclaimed[lookup]) {
-            return Claim::Out(Outcome::Failed(Cause::Identity));
-        }
-        Claim::Owner { row, by: lookup }
-    }
-
-    fn create_the_rest(&mut self) {
-        for claim in &mut self.claims {
-            if *claim == Claim::Undecided {
-                *claim = Claim::Creator;
-            }
-        }
-    }
-
-    // Missing rows
-
-    /// The rows that can be missing.
-    fn candidates(&self) -> Vec<usize> {
-        self.row_indices()
-            .filter(|&row| usable(&self.rows[row].keys, 0).is_some())
-            .collect()
-    }
-
-    fn missing(&self) -> Vec<usize> {
-        let mut missing = self.candidates();
-        missing
-            .retain(|&row| self.options.delete_missing.is_some() && self.owner_of(row).is_none());
-        missing
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "the lists are short")]
-    fn is_refused(&self, missing: usize) -> bool {
-        self.options.delete_missing.is_some_and(|share| {
-            self.records.is_empty() || missing as f64 > share * self.candidates().len() as f64
-        })
-    }
-
-    // Stages (4) and (5)
-
-    /// For each record, whether it fails with a conflict.
-    fn conflicts(&self, given_away: &[usize]) -> Vec<bool> {
-        let mut failed: Vec<bool> = self
-            .indices()
-            .map(|index| self.loses_a_value(index, given_away))
-            .collect();
-        // Each failure keeps one more row as it was, and somebody may need a key from it.
-        while let Some(blocked) = self
-            .indices()
-            .find(|&index| !failed[index] && self.is_blocked(index, &failed))
-        {
-            failed[blocked] = true;
-        }
-        failed
-    }
-
-    /// Stage (4): whether another record gets a value that this one wants, or nobody gets it.
-    fn loses_a_value(&self, index: usize, given_away: &[usize]) -> bool {
-        let Some(Row { keys, .. }) = self.leaves(index) else {
-            return false;
-        };
-        self.lookups().any(|lookup| {
-            let rank = |index: usize| self.rank(index, &keys, lookup);
-            let outranked = self
-                .indices()
-                .any(|rival| self.wants(rival, &keys, lookup) && rank(rival) > rank(index));
-            let kept = self.row_indices().any(|row| {
-                let stays = self.owner_of(row).is_none() && !given_away.contains(&row);
-                stays && self.holds(row, &keys, lookup)
-            });
-            outranked || kept
-        })
-    }
-
-    /// The greatest rank gets the value. First comes who has it, then the owner by the earlier
-    /// look-up, then the last record. No two records have the same rank.
-    fn rank(&self, index: usize, keys: &Keys, lookup: usize) -> (bool, Reverse<usize>, usize) {
-        match self.claims[index] {
-            Claim::Owner { row, by } => (self.holds(row, keys, lookup), Reverse(by), index),
-            // A creator comes after all owners.
-            _ => (false, Reverse(usize::MAX), index),
-        }
-    }
-
-    /// Stage (5): whether the record wants a value from a row that stays, as another record failed.
-    fn is_blocked(&self, index: usize, failed: &[bool]) -> bool {
-        self.leaves(index).is_some_and(|new| {
-            self.row_indices().any(|row| {
-                let owner = self.owner_of(row);
-                owner.is_some_and(|owner| owner != index && failed[owner])
-                    && self.holds_any(row, &new.keys)
-            })
-        })
-    }
-
-    // The result
-
-    fn settle(&self, failed: &[bool], missing: usize, given_away: &[usize]) -> Expected {
-        let outcomes: Vec<Outcome> = self
-            .indices()
-            .map(|index| self.outcome(index, failed[index]))
-            .collect();
-        let any_failed = outcomes.iter().any(|o| matches!(o, Outcome::Failed(_)));
-
-        let mut kept = Vec::new();
-        let mut created = Vec::new();
-        // What the records that succeed leave.
-        let mut written = Vec::new();
-        for index in self.indices().filter(|&index| !failed[index]) {
-            written.extend(self.leaves(index));
-            if self.claims[index] == Claim::Creator {
-                created.extend(self.leaves(index));
-            }
-        }
-        for (row, old) in self.rows.iter().enumerate() {
-            let needed = written.iter().any(|new| self.holds_any(row, &new.keys));
-            // A failed record may belong to a missing row. So only those in the way go then.
-            if given_away.contains(&row) && (needed || !any_failed) {
+            plan.identify(&skipped);
+            let mut creators = plan.indices();
+            creators.retain(|&index| plan.claims[index] == Claim::Creator);
+            // Who lost a key to one that is skipped is judged without it.
+            if options.rules.only == Some(Only::Update) && !creators.is_empty() {
+                skipped.append(&mut creators);
                 continue;
             }
-            let owner = self.owner_of(row).filter(|&owner| !failed[owner]);
-            let new = owner.and_then(|owner| self.leaves(owner));
-            kept.push(new.unwrap_or_else(|| old.clone()));
-        }
-        let deleted = self.rows.len() - kept.len();
-        kept.sort_by_key(|row| row.id);
-        created.sort_by(|a, b| (&a.keys, &a.name).cmp(&(&b.keys, &b.name)));
-        let rows = [kept, created].concat();
-        Expected {
-            outcomes,
-            rows,
-            missing,
-            deleted,
+            plan.compete();
+            return plan;
         }
     }
 
-    fn outcome(&self, index: usize, failed: bool) -> Outcome {
-        match self.claims[index] {
-            Claim::Out(outcome) => outcome,
-            _ if failed => Outcome::Failed(Cause::Conflict),
-            // The bytes count here: a key that differs only in case is written.
-            Claim::Owner { row, .. } if self.leaves(index).as_ref() == Some(&self.rows[row]) => {
-                Outcome::Unchanged
-            }
-            Claim::Owner { .. } => Outcome::Updated,
-            Claim::Creator | Claim::Undecided => Outcome::Created,
-        }
-    }
-
-    // Questions that several stages ask
-
-    /// The row as the record leaves it, if it writes one. A new row has id 0.
+    /// The row as the record leaves it, if it has one. A new row has id 0.
     fn leaves(&self, index: usize) -> Option<Row> {
-        let Record { mut keys, name } = self.records[index].clone();
         match self.claims[index] {
+            // A row that a rule leaves alone is as it was.
             Claim::Owner { row, .. } => {
-                let Row { id, keys: old, .. } = &self.rows[row];
-                // A blank key says nothing about the row. So the row keeps what it has.
-                for lookup in self.lookups() {
-                    if usable(&keys, lookup).is_none() {
-                        keys[lookup].clone_from(&old[lookup]);
-                    }
-                }
-                Some(Row {
-                    id: *id,
+                let written = self.verdict(index, row);
+                Some(written.unwrap_or_else(|_| self.rows[row].clone()))
+            }
+            Claim::Creator => {
+                let Record {
                     keys,
                     name,
+                    note,
+                    version,
+                    seen,
+                } = self.told(index);
+                Some(Row {
+                    keys,
+                    name,
+                    note,
+                    version,
+                    seen,
+                    ..Row::default()
                 })
             }
-            Claim::Creator => Some(Row { id: 0, keys, name }),
-            Claim::Undecided | Claim::Out(_) => None,
+            _ => None,
         }
     }
 
     /// Whether the record will leave this key in its row.
-    fn wants(&self, index: usize, keys: &Keys, lookup: usize) -> bool {
+    fn wants(&self, index: usize, keys: &Keys, key: usize) -> bool {
         self.leaves(index)
-            .is_some_and(|new| self.agree(&new.keys, keys, lookup))
+            .is_some_and(|new| self.agree(&new.keys, keys, key))
     }
 
     /// Whether the row has this key now.
-    fn holds(&self, row: usize, keys: &Keys, lookup: usize) -> bool {
-        self.agree(&self.rows[row].keys, keys, lookup)
-    }
-
-    fn holds_any(&self, row: usize, keys: &Keys) -> bool {
-        self.lookups().any(|lookup| self.holds(row, keys, lookup))
+    fn holds(&self, row: usize, keys: &Keys, key: usize) -> bool {
+        self.agree(&self.rows[row].keys, keys, key)
     }
 
     /// Whether a unique column would refuse the two values side by side. NULL never collides.
-    fn agree(&self, a: &Keys, b: &Keys, lookup: usize) -> bool {
-        match (&a[lookup], &b[lookup]) {
+    fn agree(&self, a: &Keys, b: &Keys, key: usize) -> bool {
+        match (&a[key], &b[key]) {
             (Some(a), Some(b)) => self.same(a, b),
             _ => false,
         }
@@ -388,21 +262,19 @@ impl Plan<'_> {
         (self.options.fold)(a) == (self.options.fold)(b)
     }
 
-    fn undecided_with(&self, lookup: usize) -> Vec<usize> {
-        self.indices()
-            .filter(|&index| self.claims[index] == Claim::Undecided)
-            .filter(|&index| usable(&self.records[index].keys, lookup).is_some())
-            .collect()
-    }
-
     fn owner_of(&self, row: usize) -> Option<usize> {
-        self.indices().find(
+        self.indices().into_iter().find(
             |&index| matches!(self.claims[index], Claim::Owner { row: owned, .. } if owned == row),
         )
     }
 
-    fn indices(&self) -> Range<usize> {
-        0..self.records.len()
+    /// Whether the row is to be left alone.
+    fn is_protected(&self, row: &Row) -> bool {
+        self.options.rules.protect && row.locked
+    }
+
+    fn indices(&self) -> Vec<usize> {
+        (0..self.records.len()).collect()
     }
 
     fn row_indices(&self) -> Range<usize> {
@@ -412,16 +284,17 @@ impl Plan<'_> {
     fn lookups(&self) -> Range<usize> {
         0..self.options.unclaimed.len()
     }
+
+    /// All that is unique: the look-ups, and what is none.
+    fn uniques(&self) -> Range<usize> {
+        0..self.options.unclaimed.len() + self.options.rules.uniques
+    }
 }
 
 /// The key, if it identifies something. A blank one does not.
 fn usable(keys: &Keys, lookup: usize) -> Option<&str> {
     let key = keys.get(lookup)?.as_deref()?;
     (!key.trim().is_empty()).then_some(key)
-}
-
-fn first_usable(keys: &Keys) -> Option<(usize, &str)> {
-    (0..keys.len()).find_map(|lookup| Some((lookup, usable(keys, lookup)?)))
 }
 
 fn has_earlier(keys: &Keys, lookup: usize) -> bool {

@@ -55,6 +55,7 @@ pub(super) fn record() -> impl Strategy<Value = Record> {
     (key('r'), slug(), code, 0..3_u8).prop_map(|(remote_id, slug, code, name)| Record {
         keys: vec![remote_id, slug, code],
         name: format!("n{name}"),
+        ..Record::default()
     })
 }
 
@@ -74,6 +75,7 @@ pub(super) async fn store(db: &Db, records: &[Record], fold: fn(&str) -> String)
                 id: i64::try_from(rows.len()).unwrap() + 1,
                 keys: record.keys.clone(),
                 name: record.name.clone(),
+                ..Row::default()
             });
         }
     }
@@ -115,12 +117,13 @@ pub(super) async fn stored(db: &Db) -> Vec<Row> {
         id,
         keys: vec![remote_id, Some(slug), code],
         name,
+        ..Row::default()
     };
     things.into_iter().map(row).collect()
 }
 
 impl From<Record> for NewThing {
-    fn from(Record { mut keys, name }: Record) -> Self {
+    fn from(Record { mut keys, name, .. }: Record) -> Self {
         let code = keys.pop().flatten();
         let slug = keys.pop().flatten().unwrap_or_default();
         let remote_id = keys.pop().flatten();
