@@ -88,6 +88,10 @@ pub trait Contract: Sized + Send + Sync + 'static {
     #[doc(hidden)]
     fn take_keys(_new: &mut Self::New, _owner: &Self::New) {}
 
+    /// Gives creating data the keys of this row.
+    #[doc(hidden)]
+    fn give_keys(&self, _new: &mut Self::New) {}
+
     /// Whether this row is marked as deleted.
     #[doc(hidden)]
     fn is_deleted(&self) -> bool {
@@ -115,6 +119,11 @@ pub(crate) const fn fields<M: Contract>() -> Fields {
         with_keys_of: |new, owner| {
             let mut new = new.open::<M::New>().clone();
             M::take_keys(&mut new, owner.open());
+            New::of(new)
+        },
+        with_keys_of_row: |new, row| {
+            let mut new = new.open::<M::New>().clone();
+            row.open::<M>().give_keys(&mut new);
             New::of(new)
         },
         is_deleted: |row| row.open::<M>().is_deleted(),

@@ -197,6 +197,8 @@ pub(crate) struct Fields {
     pub(crate) is_older: fn(&Value, &Value) -> bool,
     /// Creating data with the keys of others.
     pub(crate) with_keys_of: fn(&New, &New) -> New,
+    /// Creating data with the keys of a row.
+    pub(crate) with_keys_of_row: fn(&New, &Row) -> New,
     /// Whether a row is marked as deleted.
     pub(crate) is_deleted: fn(&Row) -> bool,
 }

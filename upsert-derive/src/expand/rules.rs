@@ -79,10 +79,14 @@ fn versions(model: &Model, column: &Column) -> TokenStream {
     let mut places: Vec<usize> = keys.flatten().copied().collect();
     places.sort_unstable();
     places.dedup();
-    let keys = places.iter().map(|&place| {
-        let name = &model.columns[place].name.ident;
-        quote! { _rt::Clone::clone_from(&mut __new.#name, &__owner.#name); }
-    });
+    let keys = |of: &TokenStream| {
+        let keys = places.iter().map(|&place| {
+            let name = &model.columns[place].name.ident;
+            quote! { _rt::Clone::clone_from(&mut __new.#name, &#of.#name); }
+        });
+        quote! { #(#keys)* }
+    };
+    let (of_owner, of_row) = (keys(&quote! { __owner }), keys(&quote! { self }));
     let is_less = quote_spanned! { span_of(column) => _rt::is_less::<#ty>(__one, __other) };
     quote! {
         fn is_stale(&self, __changes: &#changes) -> _rt::bool {
@@ -98,7 +102,11 @@ fn versions(model: &Model, column: &Column) -> TokenStream {
         }
 
         fn take_keys(__new: &mut #new, __owner: &#new) {
-            #(#keys)*
+            #of_owner
+        }
+
+        fn give_keys(&self, __new: &mut #new) {
+            #of_row
         }
     }
 }

@@ -71,7 +71,7 @@ impl<DB: Supported> Chain<'_, DB> {
             .update_alone(&alone, (&found, version), new, (&changes, &columns))
             .await?;
         Ok(row.map(|row| {
-            let changed = self.changed(&columns, false);
+            let changed = self.mapping.changed(&columns);
             let outcome = Outcome::Updated {
                 matched_by,
                 changed,

@@ -142,7 +142,7 @@ impl<'f, DB: Supported> Chain<'f, DB> {
         };
         match session.assign(&row, assignments).await {
             Ok(row) => {
-                let changed = self.changed(&columns, comes_back);
+                let changed = self.mapping.changed_with(&columns, comes_back);
                 self.note_spelling(lookup, &changed);
                 let outcome = Outcome::Updated {
                     matched_by,

@@ -72,15 +72,4 @@ impl<DB: Supported> Chain<'_, DB> {
         let declared = newer.is_some() || deleted.is_some() || !uncompared.is_empty();
         declared || self.options.protect.is_some()
     }
-
-    /// The names of the fields that changed: of the columns that were written, and of the mark of a row that came back.
-    pub(super) fn changed(&self, columns: &[usize], came_back: bool) -> Vec<&'static str> {
-        let mut changed = self.mapping.changed(columns);
-        if let (true, Some(deleted)) = (came_back, &self.mapping.fields.rules.deleted) {
-            let columns = self.mapping.model.columns;
-            changed.push(columns[deleted.column].field);
-            changed.sort_by_key(|name| columns.iter().position(|column| column.field == *name));
-        }
-        changed
-    }
 }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::backend::{Dialect as _, Supported};
 use crate::error::{Error, Operation, Step};
-use crate::import::plan::{Decision, IdentityMap, Plan, RowState};
+use crate::import::plan::{Decision, IdentityMap, Left, Plan, RowState, Verdict};
 use crate::mapping::Mapping;
 use crate::outcome::Outcome;
 use crate::step::{Session, Statement};
@@ -77,6 +77,8 @@ pub(crate) struct Chunk<'i, DB: Supported> {
     pub(crate) references: &'i [SelfReference],
     /// Records that are written with the data of another one, which is newer.
     pub(crate) merged: &'i HashMap<u32, Member>,
+    /// Those of them that are older than their rows by their own data: the row's keys stay, and these are the data.
+    pub(crate) with_row_keys: HashMap<u32, New>,
     /// What the rules say.
     pub(crate) judge: Judge<'i, DB>,
     /// Whether rows that no record is are marked as deleted.
@@ -450,7 +452,7 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
             if let Some((row, _)) = decision.row()
                 && let Some(stored) = rows.get(&row)
             {
-                let verdict = self.judge.verdict(stored, &member.new, &self.map.keys);
+                let verdict = self.verdict(member, stored);
                 if self.map.verdicts.note(member.record, row, verdict) {
                     has_moved = true;
                     by_versions &= self.merged.contains_key(&member.record);
@@ -459,6 +461,38 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
         }
         self.moved.by_versions = has_moved && by_versions;
         !has_moved
+    }
+
+    /// What the rules say of a record and its row. Who gets which key is settled by the record itself: where that is stale, the row keeps
+    /// its keys, also if another record gives newer data.
+    fn verdict(&mut self, member: &Member, stored: &Row) -> Verdict {
+        let keys = &self.map.keys;
+        let is_merged = self.merged.contains_key(&member.record);
+        let mut members = self.members().filter(|_| is_merged);
+        let own = members.find(|own| own.record == member.record);
+        let is_stale = own.is_some_and(|own| {
+            let verdict = self.judge.verdict(stored, &own.new, keys);
+            verdict == Verdict::Leave(Left::Stale)
+        });
+        if !is_stale {
+            self.with_row_keys.remove(&member.record);
+            return self.judge.verdict(stored, &member.new, keys);
+        }
+        let new = (self.mapping.fields.with_keys_of_row)(&member.new, stored);
+        let verdict = match self.judge.verdict(stored, &new, keys) {
+            Verdict::Write { .. } => Verdict::Write {
+                follows: vec![false; keys.columns.len()].into(),
+            },
+            verdict => verdict,
+        };
+        self.with_row_keys.insert(member.record, new);
+        verdict
+    }
+
+    /// The data that a record writes.
+    pub(super) fn data<'a>(&'a self, member: &'a Member) -> &'a New {
+        let with_row_keys = self.with_row_keys.get(&member.record);
+        with_row_keys.unwrap_or(&member.new)
     }
 
     /// The records that are to be written and whose rows were not found, so that the plan is no longer the right one.

@@ -48,31 +48,27 @@ pub(crate) async fn ask<DB: Supported>(
             .map(|&column| sql.names[column])
             .collect()
     });
-    let are_unique = |keys: &[Vec<&str>]| {
-        DB::Driver::are_unique(sql.from, keys).unwrap_or_else(|| "NULL".to_owned())
-    };
+    let are_unique = DB::Driver::are_unique(sql.from, &lookups.collect::<Vec<_>>());
     let mut questions = vec![
         facts[0].to_owned(),
         facts[1].to_owned(),
         writes_itself,
         alters_updates,
-        are_unique(&lookups.collect::<Vec<_>>()),
+        are_unique.unwrap_or_else(|| "NULL".to_owned()),
     ];
     if mapping.fields.rules.deleted.is_some() {
         for key in 0..keys.all() {
-            let names = mapping
-                .key_columns(key)
-                .iter()
-                .map(|&column| sql.names[column]);
-            questions.push(are_unique(&[names.collect()]));
+            let names = mapping.key_columns(key).iter();
+            let names: Vec<&str> = names.map(|&column| sql.names[column]).collect();
+            let marked_hold = DB::Driver::has_full_index(sql.from, &names);
+            questions.push(marked_hold.unwrap_or_else(|| "NULL".to_owned()));
         }
     }
     let questions: Vec<&str> = questions.iter().map(String::as_str).collect();
     let answers = session.check_columns(&questions).await?;
     let is_one = |place: usize| answers.get(place).and_then(Option::as_deref) == Some(b"1");
     let (writes_itself, alters_updates) = (is_one(2), is_one(3));
-    // Where all others wait for the whole database, looking once more costs little.
-    let are_keys_unique = is_one(4) && DB::Driver::CAPABILITIES.locks_rows;
+    let are_keys_unique = is_one(4);
     let marked_hold = (0..keys.all()).map(|key| is_one(5 + key)).collect();
     if is_one(1) {
         return Err(compared_otherwise(mapping));

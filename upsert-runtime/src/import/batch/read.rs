@@ -1,6 +1,6 @@
 //! Reads many rows at once, with the numbers of their keys.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::mem;
 use std::sync::Arc;
 
@@ -82,8 +82,8 @@ pub(crate) struct FoundMany {
     pub(crate) rows: Vec<NumberedRow>,
     /// Look-ups and keys that more than one row has.
     pub(crate) ambiguous: Vec<(usize, u32)>,
-    /// Look-ups and keys by which a row is found that is marked as deleted, and its place among the rows.
-    pub(crate) marked: Vec<(usize, u32, usize)>,
+    /// For look-ups and keys, the places of the rows that are found by them and are marked as deleted, the last one last.
+    pub(crate) marked: BTreeMap<(usize, u32), Vec<usize>>,
 }
 
 impl FoundMany {
@@ -99,8 +99,9 @@ impl FoundMany {
         for (lookup, key) in self.ambiguous {
             has_news |= map.see_ambiguous(lookup, key);
         }
-        for (lookup, key, place) in self.marked {
-            has_news |= map.see_marked(lookup, key, rows[place].0);
+        for ((lookup, key), places) in self.marked {
+            let numbers = places.into_iter().map(|place| rows[place].0);
+            has_news |= map.see_marked(lookup, key, numbers.collect());
         }
         (rows, has_news)
     }
@@ -153,29 +154,6 @@ impl Finding {
         })
     }
 
-    /// The records that have found no row by this look-up and may find one that is marked as deleted, each key once.
-    fn without_row<'r>(
-        &self,
-        keys: &mut Keys,
-        lookup: usize,
-        records: &[Keyed<'r>],
-        by_key: &HashMap<u32, usize>,
-    ) -> Vec<&'r New> {
-        let mut once = HashSet::new();
-        let mut open = Vec::new();
-        for record in records {
-            let key = keys.usable(lookup, record.values);
-            if key != NONE
-                && !by_key.contains_key(&key)
-                && !self.has(keys, lookup, record, key)
-                && once.insert(key)
-            {
-                open.push(record.new);
-            }
-        }
-        open
-    }
-
     /// Takes note of a row. One that was found before is another one by now.
     fn add(&mut self, row: NumberedRow) -> usize {
         let next = self.rows.len();
@@ -187,6 +165,19 @@ impl Finding {
         }
         place
     }
+}
+
+/// The records that can be found by this look-up, each key once.
+fn each_key_once<'r>(keys: &mut Keys, lookup: usize, records: &[Keyed<'r>]) -> Vec<(u32, &'r New)> {
+    let mut once = HashSet::new();
+    let mut open = Vec::new();
+    for record in records {
+        let key = keys.usable(lookup, record.values);
+        if key != NONE && once.insert(key) {
+            open.push((key, record.new));
+        }
+    }
+    open
 }
 
 /// Reads rows, and tells them apart by the numbers of their keys.
@@ -230,7 +221,8 @@ impl<'a, 'c, DB: Supported> KeyReader<'a, 'c, DB> {
     ) -> Result<FoundMany, Error> {
         let mapping = self.session.mapping;
         let mut finding = Finding::default();
-        let (mut ambiguous, mut marked) = (Vec::new(), Vec::new());
+        let mut ambiguous = Vec::new();
+        let mut marked: BTreeMap<(usize, u32), Vec<usize>> = BTreeMap::new();
         let lookups = mapping.model.lookups.len();
         for lookup in 0..self.numbering.keys.all() {
             let columns = mapping.key_columns(lookup);
@@ -254,13 +246,17 @@ impl<'a, 'c, DB: Supported> KeyReader<'a, 'c, DB> {
                 }
             }
             if lookup < lookups && self.numbering.keys.finds_marked && !marked_hold {
-                let keys = &mut *self.numbering.keys;
-                let open = finding.without_row(keys, lookup, records, &by_key);
+                let open = each_key_once(self.numbering.keys, lookup, records);
+                for &(key, _) in &open {
+                    marked.insert((lookup, key), Vec::new());
+                }
+                let open: Vec<&New> = open.into_iter().map(|(_, new)| new).collect();
                 for open in open.chunks(mapping.most_rows(columns)) {
                     let among = (columns, Among::Marked);
                     for numbered in self.find_among(among, open, lock).await? {
                         let key = self.numbering.keys.unique(lookup, &numbered.values);
-                        marked.push((lookup, key, finding.add(numbered)));
+                        let places = marked.entry((lookup, key)).or_default();
+                        places.push(finding.add(numbered));
                     }
                 }
             }

@@ -122,7 +122,8 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
                         continue;
                     };
                     let matched_by = self.mapping.model.lookups[usize::from(lookup)].name;
-                    let changes = self.judge.changes(&stored, &member.new);
+                    let new = self.data(member).clone();
+                    let changes = self.judge.changes(&stored, &new);
                     let revives = self.mapping.is_deleted(&stored);
                     let columns = if revives {
                         self.mapping.differing(&stored, &changes)

@@ -1,5 +1,6 @@
 //! Which record is which row, judged over the whole import.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use super::identity_map::{IdentityMap, RecordState, RowState};
@@ -65,6 +66,16 @@ pub(crate) enum MissingRows {
     Go,
     /// They are marked as deleted, and give those keys away which marked rows do not have.
     AreMarked,
+}
+
+/// Who has a key when records fall back to it.
+#[derive(Clone, Copy)]
+enum Holder {
+    /// A row that no record is.
+    Row(u32),
+    /// A record that leaves it in its row.
+    Owner(u32),
+    Nobody,
 }
 
 /// A plan in the making.
@@ -138,7 +149,8 @@ impl<'p> Draft<'p> {
         superseded.sort_unstable();
         for (owner, record) in superseded {
             let gives = match self.decisions[owner as usize] {
-                Some(Decision::Left { why, .. }) => why == Left::Stale,
+                // Other data may be judged otherwise.
+                Some(Decision::Left { why, .. }) => !matches!(why, Left::Protected | Left::Deleted),
                 decision => decision.is_some_and(Decision::is_to_write),
             };
             if !gives || self.state(owner) != RecordState::Open {
@@ -273,9 +285,10 @@ impl<'p> Draft<'p> {
         for record in self.records() {
             if self.decisions[record as usize].is_none() {
                 let key = self.map.record_key(record, 0);
+                let found = self.map.found(0, key).next();
                 if self.map.is_ambiguous(0, key) {
                     self.decide(record, Decision::Ambiguous { lookup: 0 });
-                } else if let Some(row) = self.map.found(0, key)
+                } else if let Some(row) = found
                     && self.unowned(row)
                 {
                     self.own(record, row, 0);
@@ -298,26 +311,14 @@ impl<'p> Draft<'p> {
         if wanted.is_empty() {
             return;
         }
-        let mut owner_of: Vec<u32> = Vec::new();
-        for row in (0..self.owner.len()).map(number) {
-            if !self.unowned(row) {
-                let owner = self.owner[row as usize];
-                let key = self.map.last_usable(owner, row, lookup);
-                if key != NONE {
-                    *at(&mut owner_of, key, NONE) = owner;
-                }
-            }
+        let (owners, keys) = self.owners(lookup);
+        // Who has a key at the start: no key of this look-up is judged by what became of another one.
+        let mut held = Vec::with_capacity(wanted.len());
+        for (key, records) in wanted {
+            let holder = self.holder_of(lookup, key, &owners, &keys);
+            held.push((key, holder, records));
         }
-        // Rows without an owner at the start: no key of this look-up is judged by what became of another one.
-        let free_row = |draft: &Self, key| {
-            let row = draft.map.found(lookup, key);
-            row.filter(|&row| draft.unowned(row))
-        };
-        let wanted: Vec<_> = wanted
-            .into_iter()
-            .map(|(key, records)| (key, free_row(self, key), records))
-            .collect();
-        for (key, row, records) in wanted {
+        for (key, holder, records) in held {
             if self.map.is_ambiguous(lookup, key) {
                 let lookup = small(lookup);
                 for record in records {
@@ -325,21 +326,73 @@ impl<'p> Draft<'p> {
                 }
                 continue;
             }
-            let owner = *at(&mut owner_of, key, NONE);
-            let winner = match row {
-                None if owner != NONE => None,
+            let winner = match holder {
+                Holder::Owner(_) => None,
                 _ => self.last_with_earlier_key(&records, lookup),
             };
             for &record in records.iter().filter(|&&record| Some(record) != winner) {
                 let earlier = self.usable_before(record, lookup);
                 self.decide(record, lost(lookup, earlier));
-                if earlier.is_none() && self.map.records.versions.is_some() {
-                    self.superseded_by.insert(record, winner.unwrap_or(owner));
+                let other = match holder {
+                    Holder::Owner(owner) => Some(owner),
+                    _ => winner,
+                };
+                if let (None, Some(other), Some(_)) = (earlier, other, &self.map.records.versions) {
+                    self.superseded_by.insert(record, other);
                 }
             }
-            if let (Some(winner), Some(row)) = (winner, row) {
+            if let (Some(winner), Holder::Row(row)) = (winner, holder) {
                 self.take_over(winner, row, lookup);
             }
+        }
+    }
+
+    /// For each key of this look-up, who leaves it in its row, and the best of them: who has it, then the owner by the earlier
+    /// look-up, then the last; and for each owner the key that it leaves.
+    fn owners(&mut self, lookup: usize) -> (Vec<u32>, HashMap<u32, u32>) {
+        let mut best: Vec<Option<(bool, Reverse<u8>, u32)>> = Vec::new();
+        let mut keys = HashMap::new();
+        for row in (0..self.owner.len()).map(number) {
+            if self.unowned(row) {
+                continue;
+            }
+            let owner = self.owner[row as usize];
+            let key = self.map.last_usable(owner, row, lookup);
+            if key != NONE {
+                keys.insert(owner, key);
+                let found_by = self.decisions[owner as usize].and_then(Decision::row);
+                let found_by = Reverse(found_by.map_or(0, |(_, lookup)| lookup));
+                let rank = (self.map.has_key(row, lookup, key), found_by, owner);
+                let best = at(&mut best, key, None);
+                *best = (*best).max(Some(rank));
+            }
+        }
+        let owners = best.into_iter();
+        let owners = owners.map(|best| best.map_or(NONE, |(_, _, owner)| owner));
+        (owners.collect(), keys)
+    }
+
+    /// Who has a key of this look-up, where these are the owners that leave it in their rows. A look-up asks one row after the
+    /// other: one whose owner leaves another key in it is as good as gone.
+    fn holder_of(
+        &self,
+        lookup: usize,
+        key: u32,
+        owners: &[u32],
+        keys: &HashMap<u32, u32>,
+    ) -> Holder {
+        for row in self.map.found(lookup, key) {
+            let owner = self.owner[row as usize];
+            if owner == NONE {
+                return Holder::Row(row);
+            }
+            if keys.get(&owner) == Some(&key) {
+                return Holder::Owner(owner);
+            }
+        }
+        match owners.get(key as usize) {
+            Some(&owner) if owner != NONE => Holder::Owner(owner),
+            _ => Holder::Nobody,
         }
     }
 

@@ -26,8 +26,9 @@ pub(crate) struct KnownRows {
     same_as: Vec<u32>,
     /// For each key and value, the row that has it. One that is marked as deleted is among them where the unique index has it.
     holders: Vec<Vec<u32>>,
-    /// For each look-up and value, the row that is found among those that are marked as deleted where the unique index has none.
-    marked: Vec<HashMap<u32, u32>>,
+    /// For each look-up and value, the rows that are found among those that are marked as deleted where the unique index has none of
+    /// them. The one that was marked last comes last.
+    marked: Vec<HashMap<u32, Vec<u32>>>,
     by_id: Numbers,
     /// Look-ups and keys that more than one row had when they were looked up: no unique index keeps them apart.
     ambiguous: HashSet<(usize, u32)>,
@@ -137,14 +138,14 @@ impl IdentityMap {
         row.filter(|&row| row != NONE)
     }
 
-    /// The row that a record finds by this key. One that is marked as deleted only where such are found, and no other has it.
-    pub(crate) fn found(&self, lookup: usize, key: u32) -> Option<u32> {
-        match self.holder(lookup, key) {
-            Some(row) if self.keys.finds_marked || !self.is_marked(row) => Some(row),
-            Some(_) => None,
-            None if self.keys.finds_marked => self.rows.marked[lookup].get(&key).copied(),
-            None => None,
-        }
+    /// The rows that a record finds by this key, in their order: one that is not marked as deleted, then those that are, where such
+    /// are found.
+    pub(crate) fn found(&self, lookup: usize, key: u32) -> impl Iterator<Item = u32> {
+        let finds_marked = self.keys.finds_marked;
+        let holder = self.holder(lookup, key);
+        let holder = holder.filter(|&row| finds_marked || !self.is_marked(row));
+        let marked = self.rows.marked[lookup].get(&key).into_iter().flatten();
+        holder.into_iter().chain(marked.rev().copied())
     }
 
     /// All rows that a record may be.
@@ -152,10 +153,10 @@ impl IdentityMap {
         let mut rows = Vec::new();
         for lookup in 0..self.keys.lookups() {
             let key = self.record_key(record, lookup);
-            if let Some(row) = self.found(lookup, key)
-                && !rows.contains(&row)
-            {
-                rows.push(row);
+            for row in self.found(lookup, key) {
+                if !rows.contains(&row) {
+                    rows.push(row);
+                }
             }
         }
         rows
@@ -164,7 +165,8 @@ impl IdentityMap {
     /// The rows that are known to have this key, or to be found by it.
     pub(crate) fn all_with(&self, key: usize, value: u32) -> impl Iterator<Item = u32> {
         let marked = self.rows.marked.get(key);
-        let marked = marked.and_then(|marked| marked.get(&value).copied());
+        let marked = marked.and_then(|marked| marked.get(&value));
+        let marked = marked.into_iter().flatten().copied();
         self.holder(key, value).into_iter().chain(marked)
     }
 
@@ -178,9 +180,10 @@ impl IdentityMap {
         !self.is_marked(row) || self.keys.marked_hold[key]
     }
 
-    /// Notes which row is found by a key among those that are marked. Says whether that is news.
-    pub(crate) fn see_marked(&mut self, lookup: usize, key: u32, row: u32) -> bool {
-        self.rows.marked[lookup].insert(key, row) != Some(row)
+    /// Notes which rows are found by a key among those that are marked, the last one last. Says whether that is news.
+    pub(crate) fn see_marked(&mut self, lookup: usize, key: u32, rows: Vec<u32>) -> bool {
+        let known = self.rows.marked[lookup].insert(key, rows);
+        known.unwrap_or_default() != self.rows.marked[lookup][&key]
     }
 
     /// Notes that a row is marked as deleted now.
@@ -210,7 +213,7 @@ impl IdentityMap {
     pub(crate) fn found_by(&mut self, record: u32) -> Option<u32> {
         (0..self.keys.lookups()).find_map(|lookup| {
             let key = self.record_key(record, lookup);
-            self.found(lookup, key)
+            self.found(lookup, key).next()
         })
     }
 
@@ -283,9 +286,6 @@ impl IdentityMap {
 
     /// The key by which the row of a record is found once that is written; [`NONE`] if by none.
     pub(crate) fn last_usable(&mut self, record: u32, row: u32, lookup: usize) -> u32 {
-        if self.verdicts.left(record, row).is_some() && self.is_marked(row) {
-            return NONE;
-        }
         let last = self.last_values(record, Some(row));
         self.keys.usable(lookup, &last)
     }
@@ -381,10 +381,9 @@ impl IdentityMap {
             if self.holder(lookup, key) == Some(row) {
                 self.rows.holders[lookup][key as usize] = NONE;
             }
-            if let Some(marked) = self.rows.marked.get_mut(lookup)
-                && marked.get(&key) == Some(&row)
-            {
-                marked.remove(&key);
+            let marked = self.rows.marked.get_mut(lookup);
+            if let Some(marked) = marked.and_then(|marked| marked.get_mut(&key)) {
+                marked.retain(|&other| other != row);
             }
         }
     }

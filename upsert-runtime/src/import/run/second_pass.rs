@@ -261,6 +261,7 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
             groups: &batch.groups,
             references: &table.references,
             merged: &merged,
+            with_row_keys: HashMap::new(),
             judge: table.judge.reborrow(),
             marks: table.marks,
             kept: &mut table.kept,
