@@ -10,7 +10,7 @@ tests![
     a_key_that_is_no_look_up,
     a_key_that_an_update_needs,
     a_row_that_is_there_holds_it,
-    nothing_is_asked_where_nothing_is_refused,
+    nothing_is_asked_where_nothing_is_refused on ["postgres", "mysql"],
 ];
 
 const HELD: bool = true;

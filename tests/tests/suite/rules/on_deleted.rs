@@ -18,6 +18,7 @@ tests![
     marked_while_it_is_waited_for,
     restored_while_it_is_waited_for,
     an_earlier_key_comes_back_meanwhile,
+    another_row_comes_meanwhile on ["sqlite", "postgres"],
     written_along_when_it_comes_back,
 ];
 
@@ -256,6 +257,20 @@ async fn an_earlier_key_comes_back_meanwhile(db: Db) {
             assert_eq!(done.row.deleted_at, None);
             assert_eq!(stored(&db, "title").await, ["new", "held"]);
         }
+    }
+}
+
+/// While a row is brought back one is created that is not marked: that one is the record's.
+async fn another_row_comes_meanwhile(db: Db) {
+    for way in WAYS {
+        with_marked(&db, Indexes::Partial).await;
+        let before = "INSERT INTO article (id, remote_id, slug) VALUES (103, 'r1', 'a')";
+        let done = while_locked(&db, way, before, upsert(OnDeleted::Revive)).await;
+        let done = done.expect("an upsert");
+        let outcome = updated("remote_id", &["title"]);
+        assert_eq!((done.row.id, done.outcome), (103, outcome), "{way:?}");
+        let marked = "SELECT id FROM article WHERE deleted_at IS NOT NULL";
+        assert_eq!(db.number(marked).await, 101);
     }
 }
 
