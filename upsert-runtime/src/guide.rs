@@ -7,6 +7,7 @@
 //! | [`one_record`] | upsert, get or create, and what is sent, what is locked and until when |
 //! | [`locked_rows`] | lock a row, look at it, change it column by column; limits of waiting |
 //! | [`imports`] | a whole version of a source: who is who, what is deleted, what is told |
+//! | [`rules`] | who may overwrite what: an editor's correction, an older delivery, a deleted row, a broken feed |
 //! | [`errors`] | what each error means, what was written, and what may be done again |
 //! | [`databases`] | what is true of PostgreSQL, MariaDB, MySQL and SQLite; one model on several |
 //! | [`application`] | pools, connections and transactions as an application holds them; tests and migrations |
@@ -58,6 +59,10 @@ pub mod locked_rows {
 
 pub mod imports {
     #![doc = include_str!("../guide/imports.md")]
+}
+
+pub mod rules {
+    #![doc = include_str!("../guide/rules.md")]
 }
 
 pub mod errors {

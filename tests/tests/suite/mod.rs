@@ -48,6 +48,7 @@ mod order;
 mod policies;
 mod races;
 mod real_data;
+mod rules;
 mod same_values;
 mod too_large;
 mod transactions;
@@ -80,6 +81,7 @@ pub(crate) fn tests() -> Suite<Sqlx> {
     order::add(&mut suite);
     races::add(&mut suite);
     real_data::add(&mut suite);
+    rules::add(&mut suite);
     same_values::add(&mut suite);
     too_large::add(&mut suite);
     transactions::add(&mut suite);

@@ -88,7 +88,7 @@ fn deleted(model: &Model) -> Option<TokenStream> {
     let (vis, locked) = (&model.vis, locked_ident(model));
     let doc = format!(
         "Finds rows that are marked as deleted, and no others: to `{locked}::restore` one of them. Of several with the same key it \
-         is the one that was marked last.\n\n```sql\n… AND \"{column}\" IS NOT NULL ORDER BY \"{column}\" DESC, … LIMIT 1\n```"
+         is the one that was marked last; of `many_by_…` it is `Ambiguous`.\n\n```sql\n… AND \"{column}\" IS NOT NULL ORDER BY \"{column}\" DESC, … LIMIT 1\n```"
     );
     Some(quote! {
         #[doc = #doc]

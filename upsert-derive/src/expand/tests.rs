@@ -49,3 +49,33 @@ fn page() {
         }
     }));
 }
+
+#[test]
+fn rules() {
+    insta::assert_snapshot!(expansion(quote! {
+        #[lookup(remote_id, slug)]
+        #[upsert(unique(site_id, position))]
+        #[upsert(
+            new(derive(serde::Deserialize), serde(rename_all = "camelCase")),
+            changes(derive(serde::Deserialize))
+        )]
+        pub struct Page {
+            pub id: i64,
+            pub remote_id: Option<String>,
+            #[serde(rename = "path", default)]
+            pub slug: String,
+            pub site_id: i64,
+            pub position: i64,
+            #[upsert(unique, create_only)]
+            pub number: i64,
+            #[upsert(keep_none)]
+            pub summary: Option<String>,
+            #[upsert(newer)]
+            pub version: i64,
+            #[upsert(uncompared)]
+            pub fetched_at: i64,
+            #[upsert(deleted)]
+            pub deleted_at: Option<i64>,
+        }
+    }));
+}

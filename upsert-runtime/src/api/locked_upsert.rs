@@ -27,6 +27,9 @@ use super::{Import, LockedRow, Upsert};
 /// | `#[lookup((site_id, slug))]` | a composite key; with an option: `#[lookup(remote_id, (site_id, slug)(unclaimed))]` |
 /// | `#[lookup(remote_id, slug(unclaimed))]` | a row found by `slug` whose `remote_id` is another one is an [`Error::IdentityConflict`](crate::Error::IdentityConflict) |
 /// | `#[upsert(table = "music.taxonomy")]` | the table, with its schema if there is one; default: the struct's name in `snake_case` |
+/// | `#[upsert(unique(site_id, position))]` | a unique key that is no look-up: it identifies nothing, and an import orders its writes by it |
+/// | `#[upsert(new(derive(serde::Deserialize), serde(rename_all = "camelCase")))]` | attributes of `NewTaxonomy`; with serde's derives the fields' `#[serde(..)]` is passed on |
+/// | `#[upsert(changes(derive(serde::Deserialize)))]` | the same for `TaxonomyChanges`, with this crate's feature `serde`: what is absent keeps its value, `null` is NULL |
 /// | `#[upsert(crate = path)]` | where this crate is found; default `::upsert_runtime` |
 /// | `#[sqlx(rename_all = "camelCase")]` | how column names follow from field names, as in `sqlx::FromRow` |
 ///
@@ -40,8 +43,15 @@ use super::{Import, LockedRow, Upsert};
 /// | `#[upsert(create_only)]` | written on create, never on update |
 /// | `#[upsert(readonly)]` | read, never written: a default or a generated column |
 /// | `#[upsert(touch)]` | set by the database's wall clock on create and on every real change: a time stamp, on SQLite text as `2026-01-31T12:34:56.789Z` |
+/// | `#[upsert(keep_none)]` | of an `Option`: `None` in the creating data leaves what is stored alone |
+/// | `#[upsert(newer)]` | the version: a record in which it is less than in the row is [`Stale`](crate::Outcome::Stale), and writes nothing |
+/// | `#[upsert(uncompared)]` | written on create and along with a real change; alone it is none |
+/// | `#[upsert(unique)]` | a unique key that is no look-up |
+/// | `#[upsert(deleted)]` | an `Option` of a time stamp: rows in which it is not NULL are not there. In neither `NewTaxonomy` nor `TaxonomyChanges`; `mark_deleted()` and `restore()` of a locked row set it |
 /// | `#[sqlx(rename = "page_title")]` | the column's name |
 /// | `#[sqlx(skip)]` | no column: filled with `Default::default()` |
+///
+/// What the last five of ours mean, and which contradict each other: [rules](crate::guide::rules).
 ///
 /// # Blank keys
 ///

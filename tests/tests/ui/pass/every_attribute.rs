@@ -26,6 +26,56 @@ pub struct Product {
     pub cached: Vec<u8>,
 }
 
+/// Who may overwrite what.
+#[derive(Debug, Clone, PartialEq, LockedUpsert)]
+#[lookup(remote_id, slug)]
+#[upsert(unique(site_id, position))]
+#[upsert(
+    new(derive(serde::Serialize, serde::Deserialize, Eq), serde(rename_all = "camelCase", deny_unknown_fields)),
+    changes(derive(serde::Deserialize))
+)]
+pub struct Page {
+    pub id: i64,
+    pub remote_id: Option<String>,
+    #[serde(rename = "path", alias = "slug", default)]
+    pub slug: String,
+    pub site_id: i64,
+    pub position: i64,
+    #[upsert(unique, create_only)]
+    pub number: i64,
+    #[upsert(keep_none)]
+    pub summary: Option<String>,
+    #[upsert(newer, keep_none)]
+    pub source_updated_at: Option<i64>,
+    #[upsert(uncompared)]
+    pub fetched_at: i64,
+    #[upsert(deleted)]
+    pub deleted_at: Option<i64>,
+    pub locked: bool,
+}
+
+/// The closures may borrow, each of them something else.
+async fn rules(pool: &sqlx::SqlitePool, new: NewPage) {
+    let (names, mut asked) = (vec![String::new()], 0);
+    let done: Option<Upserted<Page>> = Page::upsert(new)
+        .protect(|row| row.locked || names.contains(&row.slug))
+        .updating_with(|_| {
+            asked += 1;
+            PageChanges::new()
+        })
+        .on_deleted(upsert_runtime::OnDeleted::Revive)
+        .update_only()
+        .run(pool)
+        .await
+        .unwrap();
+    drop((done, names, asked));
+}
+
+fn sendable() {
+    fn is_send<T: Send>(_: T) {}
+    let _ = |pool: &'static sqlx::SqlitePool, new: NewPage| is_send(rules(pool, new));
+}
+
 struct Remote {
     id: i64,
 }
@@ -55,4 +105,5 @@ fn main() {
         Outcome::Unchanged { matched_by } => vec![matched_by],
         _ => Vec::new(),
     };
+    sendable();
 }

@@ -45,6 +45,30 @@ pub mod models {
         pub slug: ::std::string::String,
     }
 
+    /// With rules.
+    #[derive(LockedUpsert)]
+    #[lookup(slug)]
+    #[upsert(unique(site, r#type), new(derive(::core::cmp::PartialOrd)))]
+    pub struct Ruled {
+        /// The id.
+        pub id: i64,
+        /// A key.
+        pub slug: ::std::string::String,
+        /// A part of another.
+        pub site: i64,
+        /// Written along.
+        #[upsert(uncompared)]
+        pub text: ::std::string::String,
+        /// A reserved word.
+        pub r#type: i64,
+        #[upsert(keep_none)]
+        summary: ::std::option::Option<i64>,
+        #[upsert(newer)]
+        version: i64,
+        #[upsert(deleted)]
+        deleted_at: ::std::option::Option<i64>,
+    }
+
     #[derive(LockedUpsert)]
     #[lookup(e)]
     struct T {
