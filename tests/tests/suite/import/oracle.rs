@@ -7,6 +7,7 @@ mod contention;
 mod identity;
 mod rules;
 mod settle;
+mod words;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -14,6 +15,7 @@ use std::ops::Range;
 use upsert_runtime::{OnDeleted, Only};
 
 pub(super) use self::rules::Merge;
+pub(super) use self::words::in_words;
 
 /// A row as stored. `keys[l]` is the value of the model's look-up number `l` (each look-up is one
 /// column); behind the look-ups come unique columns that are none. None is NULL.
