@@ -7,6 +7,8 @@ mod left_alone;
 mod stopped;
 mod waited;
 
+use std::sync::{Arc, Mutex};
+
 use upsert_runtime::{Import, LockedUpsert, Outcome, Report};
 
 use super::oracle::{Record, Row, in_words};
@@ -48,9 +50,13 @@ async fn stored(db: &Db) -> Vec<String> {
 
 /// The report of an import, and what was told of each record that has a row in the end.
 async fn told(db: &Db, import: Import<'_, Ruled>) -> (Report<Ruled>, Vec<(u64, Outcome)>) {
-    let mut told = Vec::new();
-    let import = import.each(|index, _, outcome| told.push((index, outcome.clone())));
+    // The import may outlive this function, as far as the compiler knows.
+    let each = Arc::new(Mutex::new(Vec::new()));
+    let tell = Arc::clone(&each);
+    let import =
+        import.each(move |index, _, outcome| tell.lock().unwrap().push((index, outcome.clone())));
     let report = import.run(&db.pool).await.expect("an import");
+    let mut told = std::mem::take(&mut *each.lock().unwrap());
     told.sort_by_key(|(index, _)| *index);
     (report, told)
 }

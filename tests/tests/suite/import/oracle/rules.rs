@@ -21,8 +21,8 @@ pub(crate) enum Merge {
 }
 
 impl Merge {
-    pub(super) const OTHER_SLUG: &'static str = "altered";
-    pub(super) const OTHER_POSITION: i64 = 99;
+    pub(crate) const OTHER_SLUG: &'static str = "altered";
+    pub(crate) const OTHER_POSITION: i64 = 99;
 }
 
 /// The places of the keys that a merge names.

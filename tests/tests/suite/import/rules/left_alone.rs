@@ -1,6 +1,6 @@
 //! Rows that a rule leaves alone: their records own them, and they keep their keys.
 
-use upsert_runtime::{LockedUpsert, Missing, OnDeleted, OnTakeover, Only, Outcome};
+use upsert_runtime::{Missing, OnDeleted, OnTakeover, Only, Outcome};
 
 use super::super::oracle::{Record, Row};
 use super::super::ruled::{self, Indexes, RuledChanges};
