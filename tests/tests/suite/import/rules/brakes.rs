@@ -131,7 +131,7 @@ async fn that_refuses_some(db: &Db) {
 
 async fn failures_that_come_while_it_writes(db: Db) {
     that_refuses_some(&db).await;
-    for (chunk_size, most_written) in [(1, 20), (5, 20), (100, 20)] {
+    for chunk_size in [1, 5, 100] {
         db.run("DELETE FROM ruled").await;
         let import = import(every_third_is_bad())
             .chunk_size(chunk_size)
@@ -139,7 +139,7 @@ async fn failures_that_come_while_it_writes(db: Db) {
             .progress(|so_far| assert!(so_far.failed <= 3, "{so_far:?}"));
         let (failed, told, written) = stopped(import.run(&db.pool).await.unwrap_err());
         assert_eq!(failed, 4);
-        assert!(told <= 3 && written < most_written, "{told}, {written}");
+        assert!(told <= 3 && written < 20, "{told}, {written}");
         // The report counts what was committed.
         assert_eq!(stored(&db).await.len() as u64, written);
     }
