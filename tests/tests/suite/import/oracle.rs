@@ -87,6 +87,10 @@ pub(super) struct Options {
 
 /// Who may overwrite what. The default is a model and an import without such rules.
 #[derive(Debug, Clone, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own"
+)]
 pub(super) struct Rules {
     /// How many of the keys are unique columns and no look-ups.
     pub uniques: usize,

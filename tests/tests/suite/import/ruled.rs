@@ -1,5 +1,7 @@
 //! The table of the tests about rules: a model that declares all of them.
 
+use std::fmt::Write as _;
+
 use sqlx::AssertSqlSafe;
 use sqlx::types::chrono::{DateTime, Utc};
 use upsert_runtime::LockedUpsert;
@@ -64,7 +66,10 @@ pub(super) fn table(indexes: Indexes) -> String {
         Indexes::Partial => " WHERE deleted_at IS NULL",
     };
     for key in ["remote_id", "slug", "code", "position"] {
-        sql += &format!("; CREATE UNIQUE INDEX ruled_{key} ON ruled ({key}){live}");
+        let _ = write!(
+            sql,
+            "; CREATE UNIQUE INDEX ruled_{key} ON ruled ({key}){live}"
+        );
     }
     sql
 }

@@ -179,15 +179,13 @@ impl Move {
     /// From 1 for the first row, so that there is one before.
     fn of(self, n: usize, last: usize) -> usize {
         match (self, n) {
-            (Self::Stay, _) => n,
-            (Self::Up, _) => n + 1,
-            (Self::Down, _) => n - 1,
             (Self::Around, _) if n == last => 1,
-            (Self::Around, _) => n + 1,
+            (Self::Up | Self::Around, _) => n + 1,
+            (Self::Down, _) => n - 1,
             (Self::Exchange, 1) => 2,
             (Self::Exchange, 2) => 1,
-            (Self::Exchange, _) => n,
             (Self::Reverse, _) => last + 1 - n,
+            (Self::Stay | Self::Exchange, _) => n,
         }
     }
 }
@@ -250,7 +248,7 @@ impl Pair {
         }
     }
 
-    fn new(&self) -> Record {
+    fn record(&self) -> Record {
         if self.is_same {
             let version = self.state.version;
             Record {
@@ -287,7 +285,7 @@ fn moved() -> impl Strategy<Value = (Vec<Seed>, Vec<Record>)> {
             }
             for (n, pair) in (1..).zip(pairs) {
                 let pair = if is_calm { pair.calm() } else { pair };
-                let new = pair.new();
+                let new = pair.record();
                 rows.push(pair.state.of(Record {
                     keys: keys(pair.row_has, n, [n, n, n]),
                     ..pair.stored
