@@ -55,14 +55,14 @@ pub trait Calls<DB: Supported> {
         retry: Retry,
         target: Target<DB>,
         record: Record<'a>,
-    ) -> Answer<'a, Upserted<Row>>;
+    ) -> Answer<'a, Option<Upserted<Row>>>;
 
     /// Upserts in the caller's transaction.
     fn upsert_in<'a>(
         tx: TransactionRef<'a, DB>,
         target: Target<DB>,
         record: Record<'a>,
-    ) -> Answer<'a, Upserted<Row>>;
+    ) -> Answer<'a, Option<Upserted<Row>>>;
 
     /// Reads a row, makes changes of it and writes them.
     fn modify<'a>(
@@ -110,6 +110,14 @@ pub trait Calls<DB: Supported> {
         slot: &'a mut dyn RowSlot,
         staged: &'a mut Changes,
     ) -> Answer<'a, Vec<&'static str>>;
+
+    /// Marks a locked row as deleted, or takes its mark away.
+    fn mark<'a>(
+        tx: &'a mut TransactionRef<'_, DB>,
+        target: Target<DB>,
+        slot: &'a mut dyn RowSlot,
+        mark: bool,
+    ) -> Answer<'a, bool>;
 
     /// Reads a locked row again.
     fn refresh<'a>(
@@ -167,7 +175,7 @@ macro_rules! calls {
                 retry: Retry,
                 target: Target<Self>,
                 record: Record<'a>,
-            ) -> Answer<'a, Upserted<Row>> {
+            ) -> Answer<'a, Option<Upserted<Row>>> {
                 Box::pin(record::upsert(connections, retry, target, record))
             }
 
@@ -175,7 +183,7 @@ macro_rules! calls {
                 tx: TransactionRef<'a, Self>,
                 target: Target<Self>,
                 record: Record<'a>,
-            ) -> Answer<'a, Upserted<Row>> {
+            ) -> Answer<'a, Option<Upserted<Row>>> {
                 Box::pin(record::upsert_in(tx, target, record))
             }
 
@@ -230,6 +238,15 @@ macro_rules! calls {
                 staged: &'a mut Changes,
             ) -> Answer<'a, Vec<&'static str>> {
                 Box::pin(record::save(tx, target, slot, staged))
+            }
+
+            fn mark<'a>(
+                tx: &'a mut TransactionRef<'_, Self>,
+                target: Target<Self>,
+                slot: &'a mut dyn RowSlot,
+                mark: bool,
+            ) -> Answer<'a, bool> {
+                Box::pin(record::mark(tx, target, slot, mark))
             }
 
             fn refresh<'a>(

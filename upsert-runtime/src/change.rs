@@ -80,3 +80,20 @@ impl<T: Debug> Debug for Change<T> {
         }
     }
 }
+
+/// What is there is set, `null` as NULL; a member that is absent keeps the column's value, by the `#[serde(default)]` that the derive
+/// writes.
+#[cfg(feature = "serde")]
+impl<'de, T: serde::Deserialize<'de>> serde::Deserialize<'de> for Change<T> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        T::deserialize(deserializer).map(Self::Set)
+    }
+}
+
+/// The value that is set. A column that keeps its own is left out, by the `#[serde(skip_serializing_if)]` that the derive writes.
+#[cfg(feature = "serde")]
+impl<T: serde::Serialize> serde::Serialize for Change<T> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.value().serialize(serializer)
+    }
+}

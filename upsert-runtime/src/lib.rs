@@ -96,7 +96,10 @@ pub mod __private;
 #[cfg(feature = "derive")]
 pub use upsert_derive::LockedUpsert;
 
-pub use self::api::{Begin, Import, LockedRows, LockedUpsert, OnConnection, Stored, Upsert, begin};
+pub use self::api::{
+    Begin, Import, LockedRows, LockedUpsert, OnConnection, OrCreate, RowOrNone, Stored, UpdateOnly,
+    Upsert, begin,
+};
 pub use self::backend::codec::Column;
 pub use self::calls::Backend;
 pub use self::error::{Error, Failure, Operation, Progress, Report, RowChange, Step, Unreadable};

@@ -79,6 +79,31 @@ pub struct Locking {
     pub(crate) skip_locked: bool,
     /// Whether rows are only read, to see what a locking read leaves out.
     pub(crate) is_plain: bool,
+    /// Which rows a look-up finds, of a model that marks rows as deleted.
+    pub(crate) rows: Rows,
+}
+
+/// Which rows a look-up finds, of a model that marks rows as deleted. A row that is known is found whether it is marked or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Rows {
+    /// Those that are not marked.
+    #[default]
+    Live,
+    /// Those that are.
+    Marked,
+    /// Those that are not, then those that are, before the next look-up is asked.
+    LiveThenMarked,
+}
+
+impl Rows {
+    /// The looks of each look-up, in their order.
+    pub(crate) fn looks(self) -> &'static [Self] {
+        match self {
+            Self::Live => &[Self::Live],
+            Self::Marked => &[Self::Marked],
+            Self::LiveThenMarked => &[Self::Live, Self::Marked],
+        }
+    }
 }
 
 impl Locking {

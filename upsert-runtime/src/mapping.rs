@@ -88,16 +88,6 @@ impl<DB: Supported> Mapping<DB> {
         self.bind(column, (self.fields.in_changes)(changes, column), to)
     }
 
-    /// Binds a part of a key, which is this column.
-    pub(crate) fn bind_part(
-        self,
-        part: Option<&Value>,
-        column: usize,
-        to: &mut DB::Arguments,
-    ) -> sqlx::Result<()> {
-        self.bind(column, part, to)
-    }
-
     /// Binds a value of a column, or NULL.
     pub(crate) fn bind(
         self,
@@ -172,6 +162,11 @@ impl<DB: Supported> Mapping<DB> {
         Ok(self.bytes_of_row(row, self.model.id)?.unwrap_or_default())
     }
 
+    /// The bytes in which a value of a column is sent.
+    pub(crate) fn bytes_of(self, value: &Value, column: usize) -> sqlx::Result<Bytes> {
+        self.bytes(column, value)
+    }
+
     fn bytes(self, column: usize, value: &Value) -> sqlx::Result<Bytes> {
         let bytes = self.codecs[column].bytes(value);
         bytes.map_err(sqlx::Error::Encode)
@@ -223,13 +218,20 @@ impl<DB: Supported> Mapping<DB> {
         self.model.names(&columns)
     }
 
-    fn is_uncompared(self, column: usize) -> bool {
-        self.fields.rules.uncompared.contains(&column)
+    /// The same of a row that is marked as deleted and comes back to life, which its mark changes.
+    pub(crate) fn changed_with(self, columns: &[usize], revives: bool) -> Vec<&'static str> {
+        let deleted = self.fields.rules.deleted.as_ref();
+        let Some(deleted) = deleted.filter(|_| revives) else {
+            return self.changed(columns);
+        };
+        let mut columns = columns.to_vec();
+        columns.push(deleted.column);
+        columns.sort_unstable();
+        self.changed(&columns)
     }
 
-    /// Whether an update by creating data changes the row.
-    pub(crate) fn would_change(self, row: &Row, new: &New) -> bool {
-        !self.to_write(row, &self.updating(new)).is_empty()
+    fn is_uncompared(self, column: usize) -> bool {
+        self.fields.rules.uncompared.contains(&column)
     }
 
     /// Whether a column is set to something else than the row holds.

@@ -3,6 +3,7 @@
 mod alone;
 mod columns;
 mod delete;
+mod holder;
 mod insert;
 mod lookup;
 mod session;
@@ -16,4 +17,4 @@ pub(crate) use self::lookup::{Found, SecondLook};
 pub(crate) use self::session::Session;
 pub(crate) use self::spelling::warn_of_spelling;
 pub(crate) use self::statement::Statement;
-pub(crate) use self::update::Updated;
+pub(crate) use self::update::{Assignments, Updated};

@@ -216,7 +216,7 @@ impl<'f, M: Contract> Import<'f, M> {
         mut self,
         mut changes: impl FnMut(&M, &M::New) -> M::Changes + Send + 'f,
     ) -> Self {
-        self.options.merge = Some(Box::new(move |row: &Row, new: &New| {
+        self.options.rules.merge = Some(Box::new(move |row: &Row, new: &New| {
             Changes::of(changes(row.open(), new.open()))
         }));
         self
@@ -240,7 +240,7 @@ impl<'f, M: Contract> Import<'f, M> {
     /// # }
     /// ```
     pub fn protect(mut self, mut protect: impl FnMut(&M) -> bool + Send + 'f) -> Self {
-        self.options.protect = Some(Box::new(move |row: &Row| protect(row.open())));
+        self.options.rules.protect = Some(Box::new(move |row: &Row| protect(row.open())));
         self
     }
 
@@ -248,14 +248,14 @@ impl<'f, M: Contract> Import<'f, M> {
     /// [`Outcome::Skipped`](crate::Outcome::Skipped). With [`Only::Update`] a record without a row claims no key: who lost one to it is
     /// judged without it.
     pub fn only(mut self, only: Only) -> Self {
-        self.options.only = Some(only);
+        self.options.rules.only = Some(only);
         self
     }
 
     /// What becomes of a record that finds a row which is marked as deleted; the default is [`OnDeleted::Ignore`]. For a model with an
     /// `#[upsert(deleted)]` field; another one is [`Error::Unsupported`] with anything but the default.
     pub fn on_deleted(mut self, on_deleted: OnDeleted) -> Self {
-        self.options.on_deleted = on_deleted;
+        self.options.rules.on_deleted = on_deleted;
         self
     }
 
@@ -316,7 +316,7 @@ impl<'f, M: Contract> Import<'f, M> {
 
     /// Which rows may be missing; without it all. It is asked at the start, and again under the row's lock.
     pub fn scope(mut self, mut scope: impl FnMut(&M) -> bool + Send + 'f) -> Self {
-        self.options.scope = Some(Box::new(move |row: &Row| scope(row.open())));
+        self.options.rules.scope = Some(Box::new(move |row: &Row| scope(row.open())));
         self
     }
 

@@ -7,7 +7,7 @@ use crate::calls::{Backend, Calls as _};
 use crate::contract::{close, usable_key};
 use crate::error::Error;
 use crate::in_transaction::InTransaction;
-use crate::locking::{Locking, Mode, Wait};
+use crate::locking::{Locking, Mode, Rows, Wait};
 use crate::record::MOST_KEYS;
 use crate::schema::{KeyPath, RowKey};
 use crate::value::KeyParts;
@@ -49,6 +49,13 @@ impl<M: LockedUpsert> Lock<M> {
     #[must_use]
     pub fn skip_locked(mut self) -> Self {
         self.locking.skip_locked = true;
+        self
+    }
+
+    /// Rows that are marked as deleted are found, and no others.
+    #[must_use]
+    pub fn deleted(mut self) -> Self {
+        self.locking.rows = Rows::Marked;
         self
     }
 

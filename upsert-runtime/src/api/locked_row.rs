@@ -90,6 +90,12 @@ impl<'t, M: Stored<DB>, DB: Backend> LockedRow<'t, M, DB> {
         DB::Calls::save(&mut self.tx, target, &mut self.slot, staged)
     }
 
+    /// Marks the row as deleted, or takes its mark away; whether it was otherwise.
+    pub fn mark(&mut self, mark: bool) -> Answer<'_, bool> {
+        let target = target::<DB, M>(self.locking);
+        DB::Calls::mark(&mut self.tx, target, &mut self.slot, mark)
+    }
+
     /// Reads the row again.
     pub fn refresh(&mut self) -> Answer<'_, ()> {
         let target = target::<DB, M>(self.locking);

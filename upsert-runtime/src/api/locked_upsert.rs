@@ -79,7 +79,7 @@ pub trait LockedUpsert: Contract {
     ///
     /// `new` is `NewTaxonomy` or anything that converts into it. Nothing happens before [`Upsert::run`] or
     /// [`Upsert::run_in`].
-    fn upsert(new: impl Into<Self::New>) -> Upsert<'static, Self> {
+    fn upsert<'f>(new: impl Into<Self::New>) -> Upsert<'f, Self> {
         Upsert::new(new.into())
     }
 

@@ -1,6 +1,7 @@
 //! One record.
 
 use std::fmt::{self, Debug, Formatter};
+use std::marker::PhantomData;
 
 use sqlx::Pool;
 use sqlx::pool::PoolConnection;
@@ -10,12 +11,13 @@ use crate::contract::{Contract, close};
 use crate::error::Error;
 use crate::in_transaction::InTransaction;
 use crate::locking::{Locking, Wait};
-use crate::outcome::Upserted;
-use crate::record::{Record, Updating};
+use crate::record::{Record, Updating, UpsertOptions};
+use crate::rules::OnDeleted;
 use crate::transaction::{Connections, Retry};
 use crate::value::{Changes, Row};
 
 use super::Stored;
+use super::row_or_none::{OrCreate, RowOrNone, UpdateOnly};
 use super::stored::target;
 
 /// One record on its way into the table; made by [`LockedUpsert::upsert`](crate::LockedUpsert::upsert).
@@ -33,30 +35,42 @@ use super::stored::target;
 ///
 /// Concurrent callers create no duplicates **if each look-up has a unique index**, with NULLs allowed where the field is an
 /// `Option`.
+///
+/// # Rules
+///
+/// Where a row was found it is asked, in this order, and the first that applies decides: whether it is marked as deleted
+/// ([`on_deleted`](Self::on_deleted)), whether it is [protected](Self::protect), whether the record is older
+/// ([`#[upsert(newer)]`](crate::LockedUpsert)), what differs. All of it is asked of the row under its lock; where nothing is to be
+/// written, perhaps of the row as it was read. The [guide](crate::guide::rules) has an example for each.
 #[must_use = "nothing happens before `run`, `run_on` or `run_in` is awaited"]
-pub struct Upsert<'f, M: Contract> {
+pub struct Upsert<'f, M: Contract, O = OrCreate> {
     new: M::New,
-    updating: Updating<'f>,
+    options: UpsertOptions<'f>,
     retry: Retry,
     wait: Option<Wait>,
+    /// What a run gives.
+    gives: PhantomData<fn() -> O>,
 }
 
-impl<'f, M: Contract> Upsert<'f, M> {
+impl<M: Contract> Upsert<'_, M> {
     pub(crate) fn new(new: M::New) -> Self {
         Self {
             new,
-            updating: Updating::New,
+            options: UpsertOptions::default(),
             retry: Retry::default(),
             wait: None,
+            gives: PhantomData,
         }
     }
+}
 
+impl<'f, M: Contract, O: RowOrNone> Upsert<'f, M, O> {
     /// What is written if a row is found: only columns that are set here, NULL included. Without it, all updatable columns of
     /// the creating data but blank keys.
     ///
     /// With `Changes::new()`, which sets nothing, a row that is found stays as it is: get or create.
     pub fn updating(mut self, changes: impl Into<M::Changes>) -> Self {
-        self.updating = Updating::Changes(Changes::of::<M::Changes>(changes.into()));
+        self.options.updating = Updating::Changes(Changes::of::<M::Changes>(changes.into()));
         self
     }
 
@@ -77,15 +91,87 @@ impl<'f, M: Contract> Upsert<'f, M> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn updating_with<'g>(
-        self,
-        mut changes: impl FnMut(&M) -> M::Changes + Send + 'g,
-    ) -> Upsert<'g, M> {
+    pub fn updating_with(mut self, mut changes: impl FnMut(&M) -> M::Changes + Send + 'f) -> Self {
+        self.options.updating =
+            Updating::Row(Box::new(move |row: &Row| Changes::of(changes(row.open()))));
+        self
+    }
+
+    /// Whether a row that is found is to be left alone: then nothing is written to it, and it is
+    /// [`Outcome::Protected`](crate::Outcome::Protected), also where the record would have taken it over from another one.
+    ///
+    /// It may be called more than once, and must give the same for the same row. Where something is to be written it is asked of
+    /// the row as it is under its lock.
+    ///
+    /// ```
+    /// # use upsert_runtime::{LockedUpsert, Outcome};
+    /// # #[derive(Debug, Clone, PartialEq, LockedUpsert)]
+    /// # #[lookup(slug)]
+    /// # struct Page { id: i64, slug: String, title: String, #[upsert(readonly)] locked: bool }
+    /// # async fn example(pool: sqlx::SqlitePool, new: NewPage) -> Result<(), Box<dyn std::error::Error>> {
+    /// // An editor has locked what was corrected by hand.
+    /// let done = Page::upsert(new).protect(|row| row.locked).run(&pool).await?;
+    /// if let Outcome::Protected { matched_by } = done.outcome {
+    ///     println!("{} stays as it is, found by {matched_by}", done.row.title);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn protect(mut self, mut protect: impl FnMut(&M) -> bool + Send + 'f) -> Self {
+        self.options.protect = Some(Box::new(move |row: &Row| protect(row.open())));
+        self
+    }
+
+    /// What becomes of the record where it finds a row that is marked as deleted; the default is [`OnDeleted::Ignore`], for which
+    /// such rows are not there. For a model with an `#[upsert(deleted)]` field; another one is [`Error::Unsupported`] with anything
+    /// but the default.
+    ///
+    /// With `Revive` and `Refuse` each look-up is two: `SELECT … AND "deleted_at" IS NULL LIMIT 2 FOR NO KEY UPDATE`, then
+    /// `SELECT … AND "deleted_at" IS NOT NULL ORDER BY "deleted_at" DESC, "id" DESC LIMIT 1 FOR NO KEY UPDATE`, before the next
+    /// look-up is asked. A row comes back to life by the one UPDATE that writes what differs, `SET …, "deleted_at" = NULL`.
+    ///
+    /// ```
+    /// # use upsert_runtime::{LockedUpsert, OnDeleted};
+    /// # use sqlx::types::chrono::{DateTime, Utc};
+    /// # #[derive(Debug, Clone, PartialEq, LockedUpsert)]
+    /// # #[lookup(slug)]
+    /// # struct Page { id: i64, slug: String, title: String, #[upsert(deleted)] deleted_at: Option<DateTime<Utc>> }
+    /// # async fn example(pool: sqlx::SqlitePool, new: NewPage) -> Result<(), Box<dyn std::error::Error>> {
+    /// let done = Page::upsert(new).on_deleted(OnDeleted::Revive).run(&pool).await?;
+    /// assert!(done.row.deleted_at.is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn on_deleted(mut self, on_deleted: OnDeleted) -> Self {
+        self.options.on_deleted = on_deleted;
+        self
+    }
+
+    /// Creates no row: where none is found nothing is written, and the answer is `None`.
+    ///
+    /// ```
+    /// # use upsert_runtime::LockedUpsert;
+    /// # #[derive(Debug, Clone, PartialEq, LockedUpsert)]
+    /// # #[lookup(slug)]
+    /// # struct Taxonomy { id: i64, slug: String, uses: i64 }
+    /// # async fn example(pool: sqlx::SqlitePool, new: NewTaxonomy) -> Result<(), Box<dyn std::error::Error>> {
+    /// match Taxonomy::upsert(new).update_only().run(&pool).await? {
+    ///     Some(done) => println!("{:?}", done.outcome),
+    ///     None => println!("nobody knows this one"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn update_only(self) -> Upsert<'f, M, UpdateOnly> {
         Upsert {
             new: self.new,
-            updating: Updating::Row(Box::new(move |row: &Row| Changes::of(changes(row.open())))),
+            options: UpsertOptions {
+                update_only: true,
+                ..self.options
+            },
             retry: self.retry,
             wait: self.wait,
+            gives: PhantomData,
         }
     }
 
@@ -116,8 +202,8 @@ impl<'f, M: Contract> Upsert<'f, M> {
     ///
     /// # Errors
     ///
-    /// [`Error::NoUsableKey`], [`Error::Ambiguous`], [`Error::IdentityConflict`], [`Error::Conflict`]: the record does not fit
-    /// what is stored. [`Error::LockTimeout`], [`Error::Exhausted`]: others were in the way, or the server was away, for too
+    /// [`Error::NoUsableKey`], [`Error::Ambiguous`], [`Error::IdentityConflict`], [`Error::Conflict`], [`Error::Deleted`]: the record
+    /// does not fit what is stored. [`Error::LockTimeout`], [`Error::Exhausted`]: others were in the way, or the server was away, for too
     /// long; [`Error::Unreachable`]: the same, after one attempt.
     /// [`Error::CommitUnknown`]: it may be stored. [`Error::Database`]: anything else. But for `CommitUnknown`, nothing is
     /// written then; unless, on PostgreSQL, the table puts a value into a column that the record does not set, and the field's
@@ -125,7 +211,7 @@ impl<'f, M: Contract> Upsert<'f, M> {
     pub fn run<DB: Backend>(
         self,
         pool: &Pool<DB>,
-    ) -> impl Future<Output = Result<Upserted<M>, Error>> + Send
+    ) -> impl Future<Output = Result<O::Of<M>, Error>> + Send
     where
         M: Stored<DB>,
     {
@@ -134,7 +220,7 @@ impl<'f, M: Contract> Upsert<'f, M> {
         // The block lets what the closures borrow end at another time than what the pool's reference borrows.
         async move {
             let done = DB::Calls::upsert(Connections::Pool(pool), retry, target, record).await;
-            done.map(Upserted::typed)
+            done.map(O::typed)
         }
     }
 
@@ -174,7 +260,7 @@ impl<'f, M: Contract> Upsert<'f, M> {
     pub fn run_on<DB: Backend>(
         self,
         connection: &mut PoolConnection<DB>,
-    ) -> impl Future<Output = Result<Upserted<M>, Error>> + Send
+    ) -> impl Future<Output = Result<O::Of<M>, Error>> + Send
     where
         M: Stored<DB>,
     {
@@ -183,7 +269,7 @@ impl<'f, M: Contract> Upsert<'f, M> {
         async move {
             let connection = Connections::held(connection);
             let done = DB::Calls::upsert(connection, retry, target, record).await;
-            done.map(Upserted::typed)
+            done.map(O::typed)
         }
     }
 
@@ -213,7 +299,7 @@ impl<'f, M: Contract> Upsert<'f, M> {
     pub fn run_in<T: InTransaction + ?Sized>(
         self,
         tx: &mut T,
-    ) -> impl Future<Output = Result<Upserted<M>, Error>> + Send
+    ) -> impl Future<Output = Result<O::Of<M>, Error>> + Send
     where
         M: Stored<T::Database>,
     {
@@ -221,20 +307,21 @@ impl<'f, M: Contract> Upsert<'f, M> {
         let record = self.record();
         async move {
             let done = <T::Database as Backend>::Calls::upsert_in(tx.lend(), target, record).await;
-            done.map(Upserted::typed)
+            done.map(O::typed)
         }
     }
 
     /// The record, and the span that begins now.
     fn record(self) -> Record<'f> {
-        Record::new(M::MODEL, close::<M>(self.new), self.updating)
+        Record::new(M::MODEL, close::<M>(self.new), self.options)
     }
 }
 
-impl<M: Contract> Debug for Upsert<'_, M> {
+impl<M: Contract, O> Debug for Upsert<'_, M, O> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.debug_struct("Upsert")
             .field("model", &M::MODEL.name)
+            .field("options", &self.options)
             .field("retry", &self.retry)
             .field("wait", &self.wait)
             .finish_non_exhaustive()

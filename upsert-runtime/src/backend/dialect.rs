@@ -115,6 +115,11 @@ pub trait Dialect {
         None
     }
 
+    /// The expression that is '1' where these columns have a unique index of all rows of the table; `None` where that cannot be asked.
+    fn has_full_index(from: &str, columns: &[&str]) -> Option<String> {
+        Self::are_unique(from, &[columns.to_vec()])
+    }
+
     /// The expression that gives a row's column the value 1 where an update may be stored otherwise than it was written, or not at all:
     /// by triggers, rules, generated columns. Nor is it sure what is stored in a column that may be NULL, of these whose fields cannot be,
     /// where the database makes NULL of some values.

@@ -100,6 +100,7 @@ impl Dialect for Postgres {
             mode,
             skip_locked,
             is_plain,
+            ..
         } = locking;
         if is_plain {
             return None;

@@ -146,10 +146,48 @@ impl Dialect for Sqlite {
         )
     }
 
+    // The number of a row has no index.
+    fn are_unique(from: &str, keys: &[Vec<&str>]) -> Option<String> {
+        let (schema, table) = path(from);
+        let (within, table) = (within(schema.as_deref()), literal(&table));
+        let is_unique = |columns: &Vec<&str>| {
+            let names = columns.iter();
+            let names = names.map(|name| format!("lower({})", literal(&unquoted(name))));
+            let (names, count) = (names.collect::<Vec<_>>().join(", "), columns.len());
+            format!(
+                "EXISTS (SELECT 1 FROM pragma_index_list({table}{within}) AS lists WHERE lists.\"unique\" AND NOT lists.partial \
+                 AND (SELECT count(*) = {count} AND total(lower(name) IN ({names})) = {count} \
+                 FROM pragma_index_info(lists.name{within})))"
+            )
+        };
+        let are_unique: Vec<String> = keys.iter().map(is_unique).collect();
+        Some(format!(
+            "CASE WHEN {} THEN '1' END",
+            are_unique.join(" AND ")
+        ))
+    }
+
     // A float that is no number is stored as NULL, and a text of digits as a number in a column of some types, of which each table may
     // have its own.
     fn alters_updates(_: &str, _: &[&str]) -> String {
         "'1'".to_owned()
+    }
+
+    // An id that is the number of a row has no index.
+    fn has_full_index(from: &str, columns: &[&str]) -> Option<String> {
+        let (schema, table) = path(from);
+        let (within, table) = (within(schema.as_deref()), literal(&table));
+        let names = columns
+            .iter()
+            .map(|name| literal(&unquoted(name).to_lowercase()));
+        let (names, count) = (names.collect::<Vec<_>>().join(", "), columns.len());
+        Some(format!(
+            "CASE WHEN EXISTS (SELECT 1 FROM pragma_index_list({table}{within}) AS indexes \
+             WHERE indexes.\"unique\" AND NOT indexes.partial \
+             AND (SELECT sum(lower(name) IN ({names})) = {count} AND count(*) = {count} FROM pragma_index_info(indexes.name{within}))) \
+             OR (SELECT sum(lower(name) IN ({names})) = {count} AND count(*) = {count} FROM pragma_table_info({table}{within}) WHERE pk > 0) \
+             THEN '1' END"
+        ))
     }
 
     // Without `PRAGMA foreign_keys` nothing goes with a row.

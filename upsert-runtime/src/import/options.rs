@@ -3,10 +3,10 @@
 use std::fmt::{self, Debug, Formatter};
 use std::pin::Pin;
 
-use crate::error::Progress;
+use crate::error::{Error, Progress};
 use crate::locking::Wait;
 use crate::outcome::Outcome;
-use crate::rules::OnDeleted;
+use crate::rules::{OnDeleted, Rules};
 use crate::transaction::Retry;
 use crate::value::{Changes, New, Row};
 
@@ -81,12 +81,8 @@ pub struct Options<'f> {
     pub(crate) on_failure: OnFailure,
     pub(crate) on_takeover: OnTakeover,
     pub(crate) missing: Missing,
-    pub(crate) scope: Option<Box<OfRow<'f>>>,
+    pub(crate) rules: CallerRules<'f>,
     pub(crate) max_share: f64,
-    pub(crate) merge: Option<Box<Merge<'f>>>,
-    pub(crate) protect: Option<Box<OfRow<'f>>>,
-    pub(crate) only: Option<Only>,
-    pub(crate) on_deleted: OnDeleted,
     pub(crate) max_changed_share: Option<f64>,
     pub(crate) max_failed: Option<u64>,
     pub(crate) stop: Option<Pin<Box<Stop<'f>>>>,
@@ -100,6 +96,40 @@ pub struct Options<'f> {
     pub(crate) is_serial: bool,
 }
 
+/// Who may overwrite what, as far as the caller says.
+#[derive(Default)]
+pub(crate) struct CallerRules<'f> {
+    pub(crate) scope: Option<Box<OfRow<'f>>>,
+    pub(crate) protect: Option<Box<OfRow<'f>>>,
+    pub(crate) merge: Option<Box<Merge<'f>>>,
+    pub(crate) only: Option<Only>,
+    pub(crate) on_deleted: OnDeleted,
+}
+
+impl Options<'_> {
+    /// Refuses what needs a column that the model does not have.
+    pub(crate) fn check(&self, model: &'static str, rules: &Rules) -> Result<(), Error> {
+        let needs_it = [
+            (
+                self.missing == Missing::Mark,
+                "`Missing::Mark` for a model without `#[upsert(deleted)]`",
+            ),
+            (
+                self.rules.on_deleted != OnDeleted::Ignore,
+                "`on_deleted` for a model without `#[upsert(deleted)]`",
+            ),
+        ];
+        match needs_it.into_iter().find(|(needs_it, _)| *needs_it) {
+            Some((_, option)) if rules.deleted.is_none() => Err(Error::Unsupported {
+                model: Some(model),
+                option,
+                database: "this crate",
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Default for Options<'_> {
     fn default() -> Self {
         Self {
@@ -110,12 +140,8 @@ impl Default for Options<'_> {
             on_failure: OnFailure::default(),
             on_takeover: OnTakeover::default(),
             missing: Missing::default(),
-            scope: None,
+            rules: CallerRules::default(),
             max_share: 0.1,
-            merge: None,
-            protect: None,
-            only: None,
-            on_deleted: OnDeleted::default(),
             max_changed_share: None,
             max_failed: None,
             stop: None,

@@ -9,6 +9,8 @@ mod place;
 mod queue;
 mod refusal;
 mod second_pass;
+mod share;
+mod stop;
 mod table;
 mod whole;
 
@@ -22,7 +24,7 @@ use crate::value::Row;
 use super::options::{OnFailure, Options};
 use super::source::Source;
 
-use self::course::Course;
+use self::course::{Course, Halt};
 use self::place::Place;
 use self::whole::Whole;
 
@@ -37,6 +39,7 @@ pub(crate) async fn run<'f, DB: Supported>(
     let retry = options.retry;
     let is_serial = options.atomic || options.on_failure == OnFailure::Abort;
     settle_options(&mut options, is_serial);
+    options.check(mapping.model.name, mapping.fields.rules)?;
     connections.check(mapping.model.name)?;
     connections.ask(mapping.model.name).await?;
     if options.is_one_transaction {
@@ -53,7 +56,7 @@ pub(crate) async fn run<'f, DB: Supported>(
     let done = course.run(&mut source).await;
     let report = course.finish().tell(&mut options);
     match done {
-        Ok(()) => Ok(report),
+        Ok(()) | Err(Halt::Stop) => Ok(report),
         Err(halt) => {
             let error = halt.into_error(mapping).under::<DB>(locking.wait);
             Err(stopped(error, report))
@@ -70,6 +73,7 @@ pub(crate) async fn run_in<'f, DB: Supported>(
 ) -> Result<Report<Row>, Error> {
     let locking = Locking::waiting(options.wait);
     settle_options(&mut options, true);
+    options.check(mapping.model.name, mapping.fields.rules)?;
     let mut whole = Whole::new(mapping, source, options);
     let done = transaction::run_in(&mut tx, locking, &mut whole).await;
     whole.tell(done)

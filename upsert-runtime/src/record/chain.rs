@@ -1,36 +1,22 @@
 //! One record on its way: look up, then update or create; what may be a lost race is looked up again.
 
-use std::fmt::{self, Debug, Formatter};
 use std::mem;
 
 use tracing::Span;
 
 use crate::backend::{Dialect as _, Supported};
 use crate::error::{Error, Operation};
+use crate::locking::Rows;
 use crate::mapping::Mapping;
 use crate::outcome::{Outcome, Upserted};
 use crate::schema::Model;
-use crate::step::{Found, Inserted, SecondLook, Session, Updated, warn_of_spelling};
+use crate::step::{Assignments, Found, Inserted, SecondLook, Session, Statement, warn_of_spelling};
 use crate::transaction::UnitOfWork;
-use crate::value::{Changes, New, Row};
+use crate::value::{New, Row};
 
+use super::options::{Updating, UpsertOptions};
+use super::rules::Verdict;
 use super::upsert::span;
-
-/// Where the updating data come from.
-pub(crate) enum Updating<'f> {
-    /// The creating data, but for blank keys.
-    New,
-    /// The caller.
-    Changes(Changes),
-    /// The locked row.
-    Row(Box<dyn FnMut(&Row) -> Changes + Send + 'f>),
-}
-
-impl Debug for Updating<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Updating").finish_non_exhaustive()
-    }
-}
 
 /// A record that is to be upserted.
 #[derive(Debug)]
@@ -38,17 +24,17 @@ impl Debug for Updating<'_> {
 pub struct Record<'f> {
     /// What identifies the row, and creates it.
     pub(crate) new: New,
-    /// What is written to a row that is found.
-    pub(crate) updating: Updating<'f>,
+    /// What is written to a row that is found, and whether.
+    pub(crate) options: UpsertOptions<'f>,
     /// The span of the call: it begins with the call, not when somebody first polls.
     pub(super) span: Span,
 }
 
 impl<'f> Record<'f> {
-    pub(crate) fn new(model: &Model, new: New, updating: Updating<'f>) -> Self {
+    pub(crate) fn new(model: &Model, new: New, options: UpsertOptions<'f>) -> Self {
         Self {
             new,
-            updating,
+            options,
             span: span(model.name),
         }
     }
@@ -59,7 +45,7 @@ impl<'f> Record<'f> {
 pub(crate) struct Chain<'f, DB: Supported> {
     pub(super) mapping: Mapping<DB>,
     pub(super) new: New,
-    pub(super) updating: Updating<'f>,
+    pub(super) options: UpsertOptions<'f>,
     /// How many times in a row a unique index refused the record though no key, or only a fallback, found a row.
     refusals: u32,
     /// How many times since the attempt began a row was seen after a refusal, and was gone before it could be locked.
@@ -70,8 +56,12 @@ pub(crate) struct Chain<'f, DB: Supported> {
     looks_first: bool,
     /// Whether a create may look out for conflicts quietly; learned from the first try.
     quiet: bool,
-    /// Whether the row was found by the first key, so that a conflict is one and no race.
-    by_first_key: bool,
+    /// Whether the first look found the row, so that a conflict is one and no race.
+    by_first_look: bool,
+    /// Whether it is asked, before something is written, if a row that is marked as deleted holds a key: something was refused.
+    asks_holder: bool,
+    /// Whether such a row does.
+    holder_is_deleted: bool,
     /// Whether the error of the last attempt may have come of a race.
     raced: bool,
     /// Where the number of attempts is noted.
@@ -82,27 +72,31 @@ impl<'f, DB: Supported> Chain<'f, DB> {
     /// Refuses a record without a usable key. Its keys are trimmed, and blank optional ones are NULL.
     pub(crate) fn new(
         mapping: Mapping<DB>,
-        Record {
-            new,
-            updating,
-            span,
-        }: Record<'f>,
+        Record { new, options, span }: Record<'f>,
         stays_locked: bool,
     ) -> Result<Self, Error> {
+        mapping.check_marks(options.on_deleted)?;
         mapping.check_usable(&new)?;
         Ok(Self {
             mapping,
             new,
-            updating,
+            options,
             refusals: 0,
             gone: 0,
             stays_locked,
             looks_first: false,
             quiet: true,
-            by_first_key: false,
+            by_first_look: false,
+            asks_holder: false,
+            holder_is_deleted: false,
             raced: false,
             span,
         })
+    }
+
+    /// Which rows the record may find.
+    pub(super) fn rows(&self) -> Rows {
+        self.options.rows()
     }
 
     async fn update(
@@ -114,35 +108,58 @@ impl<'f, DB: Supported> Chain<'f, DB> {
         let Found {
             row,
             lookup,
+            look,
             is_locked,
         } = found;
-        let changes = self.changes(&row);
         let matched_by = self.mapping.model.lookups[lookup].name;
-        if !is_locked {
-            let is_unchanged = self.mapping.differing(&row, &changes).is_empty();
-            // Nobody can tell that a row was not locked to which nothing is written.
-            return if is_unchanged && !self.stays_locked {
-                Ok(Updated::or_unchanged(None, row, matched_by))
-            } else {
-                let operation = Operation::LookUp { lookup: matched_by };
-                Err(Error::out_of_reach(session.at(operation)))
-            };
+        let verdict = self.judge(&row, matched_by)?;
+        // Nobody can tell that a row was not locked to which nothing is written.
+        if !is_locked && (self.stays_locked || matches!(verdict, Verdict::Write(..))) {
+            let operation = Operation::LookUp { lookup: matched_by };
+            return Err(Error::out_of_reach(session.at(operation)));
         }
-        let result = session.update(&row, &changes).await;
-        self.by_first_key = lookup == 0;
-        if self.by_first_key {
+        self.by_first_look = look == 0;
+        if self.by_first_look {
             self.refusals = 0;
         }
-        // A row that a fallback found may meet one that was created with the first key meanwhile: that one is the record's.
-        if !self.by_first_key && matches!(result, Err(Error::Conflict { .. })) {
-            self.refusals += 1;
-            self.raced = self.refusals < DB::Driver::CAPABILITIES.refusals;
+        let (changes, columns) = match verdict {
+            Verdict::Leave(outcome) => return Ok(Upserted { row, outcome }),
+            Verdict::Write(changes, columns) => (changes, columns),
+        };
+        if self.asks_holder {
+            let fields = self.mapping.fields;
+            let value = |column| {
+                let change = (fields.in_changes)(&changes, column);
+                Some(change.unwrap_or_else(|| (fields.in_row)(&row, column)))
+            };
+            let holder = Statement::holder(self.mapping, value, Some(&row));
+            self.holder_is_deleted = session.is_held(Operation::Update, holder).await?;
         }
-        let updated = result?;
-        if let Some(updated) = &updated {
-            self.note_spelling(lookup, updated);
+        let comes_back = self.mapping.is_deleted(&row);
+        let assignments = Assignments {
+            data: Some((&changes, &columns)),
+            mark: comes_back.then_some(false),
+        };
+        match session.assign(&row, assignments).await {
+            Ok(row) => {
+                let changed = self.changed(&columns, comes_back);
+                self.note_spelling(lookup, &changed);
+                let outcome = Outcome::Updated {
+                    matched_by,
+                    changed,
+                };
+                Ok(Upserted { row, outcome })
+            }
+            // A row that a later look found may meet one that was created with an earlier key meanwhile: that one is the record's.
+            Err(error @ Error::Conflict { .. }) => {
+                if !self.by_first_look {
+                    self.refusals += 1;
+                    self.raced = self.refusals < DB::Driver::CAPABILITIES.refusals;
+                }
+                Err(self.refused(error))
+            }
+            Err(error) => Err(error),
         }
-        Ok(Updated::or_unchanged(updated, row, matched_by))
     }
 }
 
@@ -162,26 +179,32 @@ impl<DB: Supported> Chain<'_, DB> {
         Ok(())
     }
 
-    /// The updating data of the row that was found, trimmed.
-    pub(super) fn changes(&mut self, row: &Row) -> Changes {
-        let fields = self.mapping.fields;
-        let mut changes = match &mut self.updating {
-            Updating::New => (fields.updating)(&self.new),
-            Updating::Changes(changes) => (fields.clone_changes)(changes),
-            Updating::Row(changes) => changes(row),
-        };
-        (fields.trim)(&mut changes);
-        changes
+    /// What refused a write. Where rows are marked as deleted one attempt more is made, which first asks whether such a row holds a
+    /// key: after an error there may be no transaction any more to ask in.
+    fn refused(&mut self, mut error: Error) -> Error {
+        if let Error::Conflict {
+            holder_is_deleted, ..
+        } = &mut error
+        {
+            *holder_is_deleted = self.holder_is_deleted;
+            self.raced |= self.asks_of_holder();
+        }
+        error
+    }
+
+    /// Has the next write ask who holds a key, if rows are marked as deleted and it was not asked yet.
+    fn asks_of_holder(&mut self) -> bool {
+        self.mapping.deleted_sql().is_some() && !mem::replace(&mut self.asks_holder, true)
     }
 
     /// Notes which columns of the look-up that found the row were written: the database calls what they held equal to the record's.
-    fn note_spelling(&self, lookup: usize, updated: &Updated) {
-        if !matches!(self.updating, Updating::New) {
+    fn note_spelling(&self, lookup: usize, changed: &[&'static str]) {
+        if !matches!(self.options.updating, Updating::New) {
             return;
         }
         let model = self.mapping.model;
         for &column in model.lookups[lookup].columns {
-            if updated.changed.contains(&model.columns[column].field) {
+            if changed.contains(&model.columns[column].field) {
                 warn_of_spelling(model, column);
             }
         }
@@ -189,7 +212,7 @@ impl<DB: Supported> Chain<'_, DB> {
 }
 
 impl<DB: Supported> UnitOfWork<DB> for Chain<'_, DB> {
-    type Output = Upserted<Row>;
+    type Output = Option<Upserted<Row>>;
 
     fn mapping(&self) -> Mapping<DB> {
         self.mapping
@@ -203,15 +226,18 @@ impl<DB: Supported> UnitOfWork<DB> for Chain<'_, DB> {
     async fn alone(
         &mut self,
         session: &mut Session<'_, DB>,
-    ) -> Result<Option<Upserted<Row>>, Error> {
+    ) -> Result<Option<Option<Upserted<Row>>>, Error> {
         self.without_transaction(session).await
     }
 
-    async fn once(&mut self, session: &mut Session<'_, DB>) -> Result<Upserted<Row>, Error> {
+    async fn once(
+        &mut self,
+        session: &mut Session<'_, DB>,
+    ) -> Result<Option<Upserted<Row>>, Error> {
         let most = DB::Driver::CAPABILITIES.refusals;
         loop {
             let mut found = session.find(&self.new).await?;
-            if found.is_none() && self.looks_first {
+            if found.is_none() && (self.looks_first || self.options.update_only) {
                 found = match session.look_again(&self.new).await? {
                     SecondLook::Gone => {
                         self.note_gone(session)?;
@@ -221,26 +247,39 @@ impl<DB: Supported> UnitOfWork<DB> for Chain<'_, DB> {
                 };
             }
             if let Some(found) = found {
-                return self.update(session, found).await;
+                return self.update(session, found).await.map(Some);
             }
-            self.by_first_key = false;
+            if self.options.update_only {
+                return Ok(None);
+            }
+            self.by_first_look = false;
+            if self.asks_holder {
+                let Mapping { model, fields, .. } = self.mapping;
+                let value = |column| {
+                    let is_created = model.created.contains(&column);
+                    is_created.then(|| (fields.in_new)(&self.new, column))
+                };
+                let holder = Statement::holder(self.mapping, value, None);
+                self.holder_is_deleted = session.is_held(Operation::Create, holder).await?;
+            }
             let quiet = self.quiet
                 && DB::Driver::CAPABILITIES.quiet_insert.is_some()
                 && self.refusals + 1 < most;
             match session.insert(&self.new, quiet).await? {
                 Inserted::Row(row) => {
-                    return Ok(Upserted {
+                    return Ok(Some(Upserted {
                         row,
                         outcome: Outcome::Created,
-                    });
+                    }));
                 }
                 Inserted::Refused(error) => {
                     self.refusals += 1;
                     self.looks_first = DB::Driver::CAPABILITIES.hides_rows;
                     if let Some(error) = error {
                         self.raced = self.refusals < most;
-                        return Err(error);
+                        return Err(self.refused(error));
                     }
+                    self.asks_of_holder();
                 }
                 Inserted::NotQuiet(error) => {
                     self.quiet = false;
@@ -255,7 +294,7 @@ impl<DB: Supported> UnitOfWork<DB> for Chain<'_, DB> {
         // A deferred constraint refuses at COMMIT what the attempt had already counted as done.
         if let Error::Conflict { at, .. } = error
             && at.operation == Operation::Commit
-            && !self.by_first_key
+            && !self.by_first_look
         {
             self.refusals += 1;
             return self.refusals < DB::Driver::CAPABILITIES.refusals;

@@ -31,7 +31,7 @@ pub(crate) async fn write<DB: Supported>(
     mut changes: Changes,
 ) -> Result<bool, Error> {
     (target.mapping.fields.trim)(&mut changes);
-    let written = send(tx, target, slot, &changes).await?;
+    let written = send(tx, target, slot, Edit::Changes(&changes)).await?;
     Ok(!written.is_empty())
 }
 
@@ -44,20 +44,50 @@ pub(crate) async fn save<DB: Supported>(
 ) -> Result<Vec<&'static str>, Error> {
     let fields = target.mapping.fields;
     (fields.trim)(staged);
-    let written = send(tx, target, slot, staged).await?;
+    let written = send(tx, target, slot, Edit::Changes(staged)).await?;
     (fields.clear)(staged);
     Ok(written)
+}
+
+/// Marks the row as deleted, or takes its mark away; whether it was otherwise.
+pub(crate) async fn mark<DB: Supported>(
+    tx: &mut TransactionRef<'_, DB>,
+    target: Target<DB>,
+    slot: &mut dyn RowSlot,
+    mark: bool,
+) -> Result<bool, Error> {
+    let written = send(tx, target, slot, Edit::Mark(mark)).await?;
+    Ok(!written.is_empty())
+}
+
+/// What is done to a locked row.
+#[derive(Clone, Copy)]
+enum Edit<'a> {
+    /// Updating data, whose columns are written where they differ.
+    Changes(&'a Changes),
+    /// It is marked as deleted, or its mark is taken away.
+    Mark(bool),
+}
+
+impl Edit<'_> {
+    /// Whether the row is so already.
+    fn is_done<DB: Supported>(self, mapping: Mapping<DB>, row: &Row) -> bool {
+        match self {
+            Self::Changes(changes) => mapping.differing(row, changes).is_empty(),
+            Self::Mark(mark) => mapping.is_deleted(row) == mark,
+        }
+    }
 }
 
 async fn send<DB: Supported>(
     tx: &mut TransactionRef<'_, DB>,
     Target { mapping, locking }: Target<DB>,
     slot: &mut dyn RowSlot,
-    changes: &Changes,
+    edit: Edit<'_>,
 ) -> Result<Vec<&'static str>, Error> {
     tx.check(Step::new(Some(mapping.model.name), Operation::Update))?;
     let is_stale = slot.is_stale();
-    if !is_stale && mapping.differing(slot.get(), changes).is_empty() {
+    if !is_stale && edit.is_done(mapping, slot.get()) {
         return Ok(Vec::new());
     }
     // Dropped in flight, the write may have been done or not.
@@ -66,7 +96,7 @@ async fn send<DB: Supported>(
         mapping,
         row: slot.get(),
         is_stale,
-        changes,
+        edit,
     };
     match transaction::run_in(tx, locking, &mut work).await {
         Ok(Written { row, changed }) => {
@@ -111,7 +141,7 @@ struct WriteRow<'a, DB: Supported> {
     row: &'a Row,
     /// Whether the row must be read again before it is known what differs.
     is_stale: bool,
-    changes: &'a Changes,
+    edit: Edit<'a>,
 }
 
 /// What became of a row that was to be written.
@@ -136,7 +166,11 @@ impl<DB: Supported> UnitOfWork<DB> for WriteRow<'_, DB> {
             None
         };
         let row = read.as_ref().unwrap_or(self.row);
-        Ok(match session.update(row, self.changes).await? {
+        let updated = match self.edit {
+            Edit::Changes(changes) => session.update(row, changes).await?,
+            Edit::Mark(mark) => session.mark(row, mark).await?,
+        };
+        Ok(match updated {
             Some(Updated { row, changed }) => Written {
                 row: Some(row),
                 changed,

@@ -5,8 +5,9 @@ use tracing::{Instrument, Span};
 
 use crate::backend::Supported;
 use crate::error::Error;
+use crate::locking::Locking;
 use crate::mapping::Target;
-use crate::outcome::Upserted;
+use crate::outcome::{Outcome, Upserted};
 use crate::transaction::{self, Connections, Retry, TransactionRef};
 use crate::value::Row;
 
@@ -19,10 +20,14 @@ pub(crate) async fn upsert<DB: Supported>(
     retry: Retry,
     Target { mapping, locking }: Target<DB>,
     record: Record<'_>,
-) -> Result<Upserted<Row>, Error> {
+) -> Result<Option<Upserted<Row>>, Error> {
     let span = record.span.clone();
     let upsert = async {
         let mut chain = Chain::new(mapping, record, false)?;
+        let locking = Locking {
+            rows: chain.rows(),
+            ..locking
+        };
         transaction::run(connections, retry, locking, &mut chain).await
     };
     let result = upsert.instrument(span.clone()).await;
@@ -35,10 +40,14 @@ pub(crate) async fn upsert_in<DB: Supported>(
     mut tx: TransactionRef<'_, DB>,
     Target { mapping, locking }: Target<DB>,
     record: Record<'_>,
-) -> Result<Upserted<Row>, Error> {
+) -> Result<Option<Upserted<Row>>, Error> {
     let span = record.span.clone();
     let upsert = async {
         let mut chain = Chain::new(mapping, record, true)?;
+        let locking = Locking {
+            rows: chain.rows(),
+            ..locking
+        };
         transaction::run_in(&mut tx, locking, &mut chain).await
     };
     let result = upsert.instrument(span.clone()).await;
@@ -59,9 +68,10 @@ pub(super) fn span(model: &'static str) -> Span {
 
 /// Notes what became of a record. The future is no argument of this: each place that it is moved to would be one in the future that it
 /// is a part of.
-fn tell(span: &Span, result: &Result<Upserted<Row>, Error>) {
+fn tell(span: &Span, result: &Result<Option<Upserted<Row>>, Error>) {
     let (outcome, matched_by) = match result {
-        Ok(done) => done.outcome.named(),
+        Ok(Some(done)) => done.outcome.named(),
+        Ok(None) => Outcome::Skipped { matched_by: None }.named(),
         Err(_) => ("failed", None),
     };
     span.record("outcome", outcome)

@@ -10,7 +10,7 @@ use crate::mapping::Mapping;
 use crate::schema::{Lookup, Sql};
 use crate::value::{Changes, New, Row};
 
-use super::{Found, Session, Statement};
+use super::{Assignments, Found, Session, Statement};
 
 /// What a look without a lock tells.
 pub(crate) enum Look {
@@ -44,6 +44,7 @@ impl<DB: Supported> Session<'_, DB> {
                     let found = Found {
                         row,
                         lookup,
+                        look: lookup,
                         is_locked: false,
                     };
                     Look::Found(found, version)
@@ -55,16 +56,15 @@ impl<DB: Supported> Session<'_, DB> {
     }
 
     /// Writes these columns, in which `changes` differ from the row that was found in this version, and no others. `None` if the
-    /// row differs in other ones by now, or is not the record's.
+    /// row differs in other ones by now, or is not the record's; where rules have judged it, if it has another version by now.
     pub(crate) async fn update_alone(
         &mut self,
         alone: &Alone,
         found: (&Found, i64),
-        new: &New,
-        changes: &Changes,
-        columns: &[usize],
+        new: Option<&New>,
+        data: (&Changes, &[usize]),
     ) -> Result<Option<Row>, Error> {
-        let update = Statement::update_alone(alone, self.mapping, found, new, changes, columns);
+        let update = Statement::update_alone(alone, self.mapping, found, new, data);
         self.write_alone(Operation::Update, update).await
     }
 
@@ -141,12 +141,13 @@ impl<DB: Supported> Statement<DB> {
         let sql = mapping.sql();
         let Sql { select, from, .. } = sql;
         let id = sql.names[mapping.model.id];
+        let live = mapping.deleted_sql().map_or("", |marks| marks.live);
         let mut this = Self::new(format!("{select}, CASE"));
         let mut looks = Vec::new();
         for (place, lookup) in mapping.usable_lookups(new) {
             let has_key = this.has_key(mapping, new, lookup)?;
             this.push(&format!(" WHEN {has_key} THEN {place}"));
-            looks.push(format!("(SELECT {id}{from} WHERE {has_key})"));
+            looks.push(format!("(SELECT {id}{from} WHERE {has_key}{live})"));
         }
         let Alone { is_own, mark, .. } = alone;
         let (own, version, looks) = (sql.own("mark"), version(alone, sql), looks.join(", "));
@@ -162,40 +163,46 @@ impl<DB: Supported> Statement<DB> {
     /// "name"::TEXT COLLATE "C" IS DISTINCT FROM $5::TEXT COLLATE "C" AND "slug"… IS NOT DISTINCT FROM $6…)) AND …`
     ///
     /// The version that was read; else one that has the record's key, to which all columns that are written are new, and in which
-    /// all others that the caller set are still as they were read. Where the statement waited for a lock the server asks this of
-    /// the version that it then has locked.
+    /// all others that the caller set are still as they were read. Without creating data only the version that was read. Where the
+    /// statement waited for a lock the server asks this of the version that it then has locked.
     fn update_alone(
         alone: &Alone,
         mapping: Mapping<DB>,
         (found, number): (&Found, i64),
-        new: &New,
-        changes: &Changes,
-        columns: &[usize],
+        new: Option<&New>,
+        (changes, columns): (&Changes, &[usize]),
     ) -> sqlx::Result<Self> {
         let (model, fields, text) = (mapping.model, mapping.fields, alone.text);
-        let mut this = Self::set(mapping, &found.row, changes, columns)?;
+        let assignments = Assignments {
+            data: Some((changes, columns)),
+            mark: None,
+        };
+        let mut this = Self::set(mapping, &found.row, assignments)?;
         this.push(&format!(" AND ({} = ", version(alone, mapping.sql())));
         let bound = DB::Driver::bind_number(number, &mut this.arguments);
         bound.map_err(sqlx::Error::Encode)?;
         this.placeholder();
-        let has_key = this.has_key(mapping, new, &model.lookups[found.lookup])?;
-        this.push(&format!(" OR ({has_key}"));
-        for &column in model.updated {
-            let Some(change) = (fields.in_changes)(changes, column) else {
-                continue;
-            };
-            let (is, value) = if columns.contains(&column) {
-                ("IS DISTINCT FROM", change)
-            } else {
-                ("IS NOT DISTINCT FROM", (fields.in_row)(&found.row, column))
-            };
-            let name = mapping.sql().names[column];
-            this.push(&format!(" AND {name}{text} {is} "));
-            mapping.bind(column, Some(value), &mut this.arguments)?;
-            this.placeholder();
-            this.push(text);
+        if let Some(new) = new {
+            let has_key = this.has_key(mapping, new, &model.lookups[found.lookup])?;
+            this.push(&format!(" OR ({has_key}"));
+            for &column in model.updated {
+                let Some(change) = (fields.in_changes)(changes, column) else {
+                    continue;
+                };
+                let (is, value) = if columns.contains(&column) {
+                    ("IS DISTINCT FROM", change)
+                } else {
+                    ("IS NOT DISTINCT FROM", (fields.in_row)(&found.row, column))
+                };
+                let name = mapping.sql().names[column];
+                this.push(&format!(" AND {name}{text} {is} "));
+                mapping.bind(column, Some(value), &mut this.arguments)?;
+                this.placeholder();
+                this.push(text);
+            }
+            this.push(")");
         }
-        this.push(&format!(")) AND {}", alone.is_unmarked));
+        this.push(&format!(") AND {}", alone.is_unmarked));
         mapping.bind_id(&found.row, &mut this.arguments)?;
         let mut has_id = format!("{} = ", mapping.sql().names[model.id]);
         // Writing to a `String` cannot fail.

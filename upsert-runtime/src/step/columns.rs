@@ -12,14 +12,11 @@ impl<DB: Supported> Session<'_, DB> {
     /// values of these expressions, which are asked in the same statement.
     ///
     /// Columns whose type depends on the value, as some are on SQLite, are not judged.
-    pub(crate) async fn check_columns<const N: usize>(
-        &mut self,
-        facts: [&str; N],
-    ) -> Result<[Bytes; N], Error> {
+    pub(crate) async fn check_columns(&mut self, facts: &[&str]) -> Result<Vec<Bytes>, Error> {
         let (mapping, failed) = (self.mapping, self.failed(Operation::CheckColumns));
         let mut again = true;
         let row = loop {
-            let rows = self.fetch(Statement::facts(mapping, &facts)).await;
+            let rows = self.fetch(Statement::facts(mapping, facts)).await;
             let Some(row) = rows.map_err(failed)?.into_iter().next() else {
                 return Err(failed(sqlx::Error::RowNotFound));
             };
@@ -33,11 +30,9 @@ impl<DB: Supported> Session<'_, DB> {
             }
         };
         let first = mapping.model.columns.len();
-        let mut answers = [const { None }; N];
-        for (fact, answer) in answers.iter_mut().enumerate() {
-            *answer = DB::Driver::selected_bytes(&row, first + fact).map_err(failed)?;
-        }
-        Ok(answers)
+        let answers = first..first + facts.len();
+        let answers = answers.map(|place| DB::Driver::selected_bytes(&row, place));
+        answers.collect::<sqlx::Result<_>>().map_err(failed)
     }
 }
 

@@ -6,6 +6,7 @@ use crate::backend::{Codec as _, Dialect as _, Supported};
 use crate::error::{Error, Operation};
 use crate::locking::Locking;
 use crate::mapping::{Mapping, Target};
+use crate::rules::OnDeleted;
 use crate::schema::{KeyPath, Lookup};
 use crate::value::{KeyParts, New, Row};
 
@@ -15,6 +16,8 @@ use super::{Session, Statement};
 pub(crate) struct Found {
     pub(crate) row: Row,
     pub(crate) lookup: usize,
+    /// The place of the look: each look-up has one, or one for rows that are not marked as deleted and one for those that are.
+    pub(crate) look: usize,
     /// Whether it is locked; else it may be read but not written.
     pub(crate) is_locked: bool,
 }
@@ -72,17 +75,35 @@ impl Found {
 }
 
 impl<DB: Supported> Mapping<DB> {
+    /// Refuses to look for marked rows where none is marked.
+    pub(crate) fn check_marks(self, on_deleted: OnDeleted) -> Result<(), Error> {
+        if on_deleted == OnDeleted::Ignore || self.deleted_sql().is_some() {
+            return Ok(());
+        }
+        Err(Error::Unsupported {
+            model: Some(self.model.name),
+            option: "`on_deleted` for a model without an `#[upsert(deleted)]` field",
+            database: "this crate",
+        })
+    }
+
     /// Refuses a record that no look-up can find.
     pub(crate) fn check_usable(self, new: &New) -> Result<(), Error> {
         let model = self.model;
         if model.lookups.iter().any(|key| self.usable(key, new)) {
             return Ok(());
         }
-        let names = model.lookups.iter().map(|key| format!("`{}`", key.name));
-        Err(Error::NoUsableKey {
-            model: model.name,
+        Err(self.no_usable_key())
+    }
+
+    /// No look-up finds a record.
+    pub(crate) fn no_usable_key(self) -> Error {
+        let lookups = self.model.lookups.iter();
+        let names = lookups.map(|key| format!("`{}`", key.name));
+        Error::NoUsableKey {
+            model: self.model.name,
             lookups: names.collect::<Vec<_>>().join(", "),
-        })
+        }
     }
 }
 
@@ -96,12 +117,11 @@ impl<DB: Supported> Session<'_, DB> {
     /// Where a locking read leaves rows out that may not be written, they are asked without a lock first: a row with an earlier
     /// key is the record's, whether it may be written or not.
     pub(crate) async fn find(&mut self, new: &New) -> Result<Option<Found>, Error> {
-        let end = self.mapping.model.lookups.len();
-        let mut found = self.first(new, ..end).await?;
+        let mut found = self.first(new, ..self.looks()).await?;
         while let Some(later) = &found
             && DB::Driver::CAPABILITIES.locks_rows
         {
-            let end = later.lookup;
+            let end = later.look;
             let earlier = if self.hides_rows() {
                 self.first_in_sight(new, ..end).await?
             } else {
@@ -125,7 +145,7 @@ impl<DB: Supported> Session<'_, DB> {
                 Ok(SecondLook::Nothing)
             };
         }
-        let end = self.mapping.model.lookups.len();
+        let end = self.looks();
         let Some(seen) = self.reading().first(new, ..end).await? else {
             return Ok(SecondLook::Nothing);
         };
@@ -136,16 +156,21 @@ impl<DB: Supported> Session<'_, DB> {
         Ok(found.map_or(SecondLook::Gone, SecondLook::Found))
     }
 
-    /// The first of these look-ups that finds a row, which is locked if it may be.
+    /// How many looks there are.
+    fn looks(&self) -> usize {
+        self.mapping.model.lookups.len() * self.locking.rows.looks().len()
+    }
+
+    /// The first of these looks that finds a row, which is locked if it may be.
     async fn first_in_sight(
         &mut self,
         new: &New,
-        lookups: RangeTo<usize>,
+        looks: RangeTo<usize>,
     ) -> Result<Option<Found>, Error> {
-        match self.reading().first(new, lookups).await? {
+        match self.reading().first(new, looks).await? {
             None => Ok(None),
-            Some(seen) => match self.first(new, lookups).await? {
-                Some(found) if found.lookup <= seen.lookup => Ok(Some(found)),
+            Some(seen) => match self.first(new, looks).await? {
+                Some(found) if found.look <= seen.look => Ok(Some(found)),
                 found => Ok(self.if_out_of_reach(seen).await?.or(found)),
             },
         }
@@ -188,16 +213,23 @@ impl<DB: Supported> Session<'_, DB> {
         }
     }
 
-    /// The first of these look-ups that finds a row.
-    async fn first(&mut self, new: &New, lookups: RangeTo<usize>) -> Result<Option<Found>, Error> {
+    /// The first of these looks that finds a row.
+    async fn first(&mut self, new: &New, looks: RangeTo<usize>) -> Result<Option<Found>, Error> {
         let mapping = self.mapping;
-        for (lookup, key) in mapping.model.lookups[lookups].iter().enumerate() {
-            if mapping.usable(key, new) {
-                let find = Statement::find_new(self.target(), lookup, new);
+        let of_lookup = self.locking.rows.looks();
+        for look in 0..looks.end {
+            let (lookup, rows) = (look / of_lookup.len(), of_lookup[look % of_lookup.len()]);
+            if mapping.usable(&mapping.model.lookups[lookup], new) {
+                let locking = Locking {
+                    rows,
+                    ..self.locking
+                };
+                let find = Statement::find_new(Target { mapping, locking }, lookup, new);
                 if let Some(row) = self.one_of(KeyPath::Lookup(lookup), find).await? {
                     return Ok(Some(Found {
                         row,
                         lookup,
+                        look,
                         is_locked: true,
                     }));
                 }
@@ -303,7 +335,7 @@ impl<DB: Supported> Session<'_, DB> {
     ) -> sqlx::Result<Vec<(Row, Option<usize>)>> {
         let mapping = self.mapping;
         let rows = self
-            .fetch(Statement::read_many(mapping, path, keys)?)
+            .fetch(Statement::read_many(self.target(), path, keys)?)
             .await?;
         let seen: Vec<Row> = rows
             .iter()

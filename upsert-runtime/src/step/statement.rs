@@ -7,10 +7,12 @@ use std::borrow::Cow;
 use sqlx::{Arguments, AssertSqlSafe, SqlSafeStr, SqlStr};
 
 use crate::backend::{Dialect as _, Supported};
-use crate::locking::Locking;
+use crate::locking::{Locking, Rows};
 use crate::mapping::{Mapping, Target};
 use crate::schema::{KeyPath, Sql};
-use crate::value::{Changes, KeyParts, New, Row};
+use crate::value::{Changes, KeyParts, New, Row, Value};
+
+use super::Assignments;
 
 /// A statement: its text, and the values that are bound so far.
 pub(crate) struct Statement<DB: Supported> {
@@ -107,12 +109,24 @@ impl<DB: Supported> Statement<DB> {
 
     /// `"site_id" = $1 AND "slug" = $2`
     fn equal(&mut self, mapping: Mapping<DB>, path: KeyPath, key: &KeyParts) -> sqlx::Result<()> {
-        let names = mapping.sql().names;
-        for (part, &column) in path.columns(mapping.model).iter().enumerate() {
+        let columns = path.columns(mapping.model).iter().enumerate();
+        self.equals(
+            mapping,
+            columns.map(|(part, &column)| (column, key.get(part))),
+        )
+    }
+
+    /// The same for columns and their values.
+    pub(super) fn equals<'v>(
+        &mut self,
+        mapping: Mapping<DB>,
+        values: impl Iterator<Item = (usize, Option<&'v Value>)>,
+    ) -> sqlx::Result<()> {
+        for (part, (column, value)) in values.enumerate() {
             self.push(if part > 0 { " AND " } else { "" });
-            self.push(names[column]);
+            self.push(mapping.sql().names[column]);
             self.push(" = ");
-            mapping.bind_part(key.get(part), column, &mut self.arguments)?;
+            mapping.bind(column, value, &mut self.arguments)?;
             self.placeholder();
         }
         Ok(())
@@ -130,50 +144,74 @@ impl<DB: Supported> Statement<DB> {
 
 /// The statements of one row, and of rows by their keys.
 impl<DB: Supported> Statement<DB> {
-    /// `SELECT … WHERE "slug" = $1 LIMIT 2 FOR NO KEY UPDATE`, without values.
-    fn find(mapping: Mapping<DB>, path: KeyPath, locking: Locking) -> Self {
+    /// `SELECT … WHERE "slug" = $1 LIMIT 2 FOR NO KEY UPDATE`, where rows are marked as deleted
+    /// `SELECT … WHERE "slug" = $1 AND "deleted_at" IS NULL LIMIT 2 FOR NO KEY UPDATE`, or
+    /// `SELECT … WHERE "slug" = $1 AND "deleted_at" IS NOT NULL ORDER BY "deleted_at" DESC, "id" DESC LIMIT 1 FOR NO KEY UPDATE`
+    fn find<'v>(
+        Target { mapping, locking }: Target<DB>,
+        path: KeyPath,
+        values: impl Iterator<Item = (usize, Option<&'v Value>)>,
+    ) -> sqlx::Result<Self> {
         let sql = mapping.sql();
         let mut this = Self::new(match path {
             KeyPath::Id => sql.by_id,
             KeyPath::Lookup(lookup) => sql.find[lookup],
         });
-        if let Some(lock) = DB::Driver::lock_clause(locking) {
-            this.push(lock);
+        match (mapping.deleted_sql(), path) {
+            (Some(marks), _) if locking.rows == Rows::Marked => {
+                this = Self::new(format!("{}{} WHERE ", sql.select, sql.from));
+                this.equals(mapping, values)?;
+                this.push(marks.marked);
+                this.push(marks.last);
+            }
+            (marks, _) => {
+                // The texts of look-ups have it in them.
+                if let (Some(marks), KeyPath::Id) = (marks, path) {
+                    this.push(marks.live);
+                }
+                for (column, value) in values {
+                    mapping.bind(column, value, &mut this.arguments)?;
+                }
+            }
         }
-        this
+        this.lock(locking);
+        Ok(this)
+    }
+
+    /// ` FOR NO KEY UPDATE`, where there is such a thing.
+    fn lock(&mut self, locking: Locking) {
+        if let Some(lock) = DB::Driver::lock_clause(locking) {
+            self.push(lock);
+        }
     }
 
     /// Finds and locks the row with this key.
     pub(crate) fn find_key(
-        Target { mapping, locking }: Target<DB>,
+        target: Target<DB>,
         path: KeyPath,
         key: &KeyParts,
     ) -> sqlx::Result<Self> {
-        let mut this = Self::find(mapping, path, locking);
-        for (part, &column) in path.columns(mapping.model).iter().enumerate() {
-            mapping.bind_part(key.get(part), column, &mut this.arguments)?;
-        }
-        Ok(this)
+        let columns = path.columns(target.mapping.model).iter().enumerate();
+        let values = columns.map(|(part, &column)| (column, key.get(part)));
+        Self::find(target, path, values)
     }
 
     /// Finds and locks the row of creating data by one look-up.
-    pub(crate) fn find_new(
-        Target { mapping, locking }: Target<DB>,
-        lookup: usize,
-        new: &New,
-    ) -> sqlx::Result<Self> {
-        let mut this = Self::find(mapping, KeyPath::Lookup(lookup), locking);
-        this.bind_new(mapping, new, mapping.model.lookups[lookup].columns)?;
-        Ok(this)
+    pub(crate) fn find_new(target: Target<DB>, lookup: usize, new: &New) -> sqlx::Result<Self> {
+        let Mapping { model, fields, .. } = target.mapping;
+        let columns = model.lookups[lookup].columns.iter();
+        let values = columns.map(|&column| (column, Some((fields.in_new)(new, column))));
+        Self::find(target, KeyPath::Lookup(lookup), values)
     }
 
-    /// Finds and locks a row that is known.
+    /// Finds and locks a row that is known, whether it is marked or not.
     pub(crate) fn find_row(
         Target { mapping, locking }: Target<DB>,
         row: &Row,
     ) -> sqlx::Result<Self> {
-        let mut this = Self::find(mapping, KeyPath::Id, locking);
+        let mut this = Self::new(mapping.sql().by_id);
         mapping.bind_id(row, &mut this.arguments)?;
+        this.lock(locking);
         Ok(this)
     }
 
@@ -190,18 +228,23 @@ impl<DB: Supported> Statement<DB> {
         Ok(())
     }
 
-    /// `SELECT … FROM "taxonomy" WHERE "slug" = $1 OR "slug" = $2`, without a lock.
+    /// `SELECT … FROM "taxonomy" WHERE "slug" = $1 OR "slug" = $2`, without a lock. Where rows are marked as deleted
+    /// `… WHERE ("slug" = $1 OR "slug" = $2) AND "deleted_at" IS NULL`.
     pub(crate) fn read_many(
-        mapping: Mapping<DB>,
+        target: Target<DB>,
         path: KeyPath,
         keys: &[KeyParts],
     ) -> sqlx::Result<Self> {
+        let mapping = target.mapping;
         let Sql { select, from, .. } = mapping.sql();
-        let mut this = Self::planned(format!("{select}{from} WHERE "));
+        let (before, after) =
+            marks(target).map_or(("", String::new()), |marks| ("(", format!("){marks}")));
+        let mut this = Self::planned(format!("{select}{from} WHERE {before}"));
         for (place, key) in keys.iter().enumerate() {
             this.push(if place > 0 { " OR " } else { "" });
             this.equal(mapping, path, key)?;
         }
+        this.push(&after);
         Ok(this)
     }
 
@@ -210,11 +253,12 @@ impl<DB: Supported> Statement<DB> {
     /// The last column is the place of the key that a row has now, NULL if it has none of them: what is equal, the database
     /// says.
     pub(crate) fn lock_many(
-        Target { mapping, locking }: Target<DB>,
+        target: Target<DB>,
         path: KeyPath,
         keys: &[KeyParts],
         rows: &[Row],
     ) -> sqlx::Result<Self> {
+        let Target { mapping, locking } = target;
         let Sql {
             select,
             from,
@@ -233,8 +277,9 @@ impl<DB: Supported> Statement<DB> {
             this.separate(place);
             this.id(mapping, row)?;
         }
+        let marks = marks(target).unwrap_or_default();
         let lock = DB::Driver::lock_clause(locking).unwrap_or_default();
-        this.push(&format!(") ORDER BY {id}{lock}"));
+        this.push(&format!("){marks} ORDER BY {id}{lock}"));
         Ok(this)
     }
 
@@ -312,11 +357,10 @@ impl<DB: Supported> Statement<DB> {
     pub(crate) fn update(
         mapping: Mapping<DB>,
         row: &Row,
-        changes: &Changes,
-        columns: &[usize],
+        assignments: Assignments<'_>,
     ) -> sqlx::Result<Self> {
         let sql = mapping.sql();
-        let mut this = Self::set(mapping, row, changes, columns)?;
+        let mut this = Self::set(mapping, row, assignments)?;
         this.push(sql.returning.unwrap_or_default());
         if DB::Driver::CAPABILITIES.reads_behind.is_some() {
             this.push("; ");
@@ -330,16 +374,23 @@ impl<DB: Supported> Statement<DB> {
     pub(super) fn set(
         mapping: Mapping<DB>,
         row: &Row,
-        changes: &Changes,
-        columns: &[usize],
+        Assignments { data, mark }: Assignments<'_>,
     ) -> sqlx::Result<Self> {
         let sql = mapping.sql();
         let mut this = Self::new(sql.update.to_owned());
-        for (place, &column) in columns.iter().enumerate() {
-            this.separate(place);
-            this.push(sql.names[column]);
-            this.push(" = ");
-            this.change(mapping, changes, column)?;
+        let mut assigned = 0;
+        if let Some((changes, columns)) = data {
+            for &column in columns {
+                this.separate(assigned);
+                this.push(sql.names[column]);
+                this.push(" = ");
+                this.change(mapping, changes, column)?;
+                assigned += 1;
+            }
+        }
+        if let (Some(mark), Some(marks)) = (mark, mapping.deleted_sql()) {
+            this.separate(assigned);
+            this.push(if mark { marks.mark } else { marks.restore });
         }
         this.push(sql.touch);
         this.push(sql.where_id);
@@ -353,5 +404,15 @@ impl<DB: Supported> Statement<DB> {
         let mut this = Self::new(format!("DELETE{from}{where_id}"));
         this.id(mapping, row)?;
         Ok(this)
+    }
+}
+
+/// ` AND "deleted_at" IS NULL`, where rows are marked as deleted: which rows a statement about many finds.
+fn marks<DB: Supported>(Target { mapping, locking }: Target<DB>) -> Option<&'static str> {
+    let marks = mapping.deleted_sql()?;
+    match locking.rows {
+        Rows::Live => Some(marks.live),
+        Rows::Marked => Some(marks.marked),
+        Rows::LiveThenMarked => None,
     }
 }

@@ -7,6 +7,15 @@ use crate::value::{Changes, Row};
 
 use super::{Session, Statement};
 
+/// What an UPDATE sets.
+#[derive(Clone, Copy)]
+pub(crate) struct Assignments<'c> {
+    /// Updating data, and the places of the columns of theirs that are written, in the model's order.
+    pub(crate) data: Option<(&'c Changes, &'c [usize])>,
+    /// Whether the row is marked as deleted, or its mark is taken away.
+    pub(crate) mark: Option<bool>,
+}
+
 /// A row as the database stored it, and the names of the fields that were written.
 pub(crate) struct Updated {
     pub(crate) row: Row,
@@ -14,7 +23,7 @@ pub(crate) struct Updated {
 }
 
 impl Updated {
-    /// What became of a row that a look-up found.
+    /// What became of a row that was found.
     pub(crate) fn or_unchanged(
         this: Option<Self>,
         row: Row,
@@ -38,7 +47,7 @@ impl Updated {
 
 impl<DB: Supported> Session<'_, DB> {
     /// Writes what `changes` set to something else than `row` holds, which must be locked. `None` if nothing differs: then
-    /// nothing is sent.
+    /// nothing is sent. What is set here is explicit: columns that an upsert only writes along are written, too.
     pub(crate) async fn update(
         &mut self,
         row: &Row,
@@ -48,20 +57,45 @@ impl<DB: Supported> Session<'_, DB> {
         if columns.is_empty() {
             return Ok(None);
         }
-        let row = self.send_update(row, changes, &columns).await;
+        let assignments = Assignments {
+            data: Some((changes, &columns)),
+            mark: None,
+        };
         Ok(Some(Updated {
-            row: row.map_err(self.failed(Operation::Update))?,
+            row: self.assign(row, assignments).await?,
             changed: self.mapping.model.names(&columns),
         }))
     }
 
-    async fn send_update(
+    /// Marks the row, which must be locked, as deleted, or takes its mark away. `None` if it is so already: then nothing is sent.
+    pub(crate) async fn mark(&mut self, row: &Row, mark: bool) -> Result<Option<Updated>, Error> {
+        if self.mapping.is_deleted(row) == mark {
+            return Ok(None);
+        }
+        let assignments = Assignments {
+            data: None,
+            mark: Some(mark),
+        };
+        let deleted = self.mapping.fields.rules.deleted.as_ref();
+        let column = deleted.map(|deleted| deleted.column);
+        Ok(Some(Updated {
+            row: self.assign(row, assignments).await?,
+            changed: self.mapping.model.names(column.as_slice()),
+        }))
+    }
+
+    /// Writes a row, which must be locked; gives it as the database stored it.
+    pub(crate) async fn assign(
         &mut self,
         row: &Row,
-        changes: &Changes,
-        columns: &[usize],
-    ) -> sqlx::Result<Row> {
-        let update = Statement::update(self.mapping, row, changes, columns)?;
+        assignments: Assignments<'_>,
+    ) -> Result<Row, Error> {
+        let row = self.send_update(row, assignments).await;
+        row.map_err(self.failed(Operation::Update))
+    }
+
+    async fn send_update(&mut self, row: &Row, assignments: Assignments<'_>) -> sqlx::Result<Row> {
+        let update = Statement::update(self.mapping, row, assignments)?;
         let rows = self.fetch(update).await?;
         let Capabilities {
             reads_again,

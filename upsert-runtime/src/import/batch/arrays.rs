@@ -112,6 +112,15 @@ impl<DB: Supported> Mapping<DB> {
         most_lists::<DB>(columns.len())
     }
 
+    /// The columns of a key: look-ups come first, then further unique keys.
+    pub(super) fn key_columns(self, key: usize) -> &'static [usize] {
+        let (lookups, uniques) = (self.model.lookups, self.fields.rules.uniques);
+        match lookups.get(key) {
+            Some(lookup) => lookup.columns,
+            None => uniques[key - lookups.len()].columns,
+        }
+    }
+
     /// The columns of all look-ups.
     pub(super) fn lookup_columns(self) -> Vec<usize> {
         let lookups = self.model.lookups.iter();

@@ -10,7 +10,7 @@ use crate::mapping::Mapping;
 use crate::step::{Session, Statement};
 use crate::value::Row;
 
-use super::candidates::Candidates;
+use super::judge::Judge;
 use super::read::{KeyReader, NumberedRow};
 
 /// A foreign key of the table to itself. Its names come from the database's catalog, which has quoted them.
@@ -69,7 +69,9 @@ pub(crate) struct Deleter<'d, DB: Supported> {
     pub(crate) missing: &'d [u32],
     pub(crate) collated: &'d [usize],
     pub(crate) references: &'d [SelfReference],
-    pub(crate) candidates: Candidates<'d, DB>,
+    pub(crate) judge: Judge<'d, DB>,
+    /// Whether rows are marked as deleted instead.
+    pub(crate) marks: bool,
     /// How many rows one statement deletes.
     pub(crate) size: usize,
 }
@@ -81,6 +83,15 @@ impl<DB: Supported> Deleter<'_, DB> {
         session: &mut Session<'_, DB>,
         doomed: &[&Row],
     ) -> Result<Vec<NumberedRow>, Error> {
+        if self.marks {
+            for rows in doomed.chunks(self.size) {
+                let mark = Statement::mark_rows(self.mapping, rows);
+                session
+                    .write_rows(mark, rows.len(), Operation::Update)
+                    .await?;
+            }
+            return Ok(Vec::new());
+        }
         if !self.references.iter().any(|reference| reference.cascades) {
             for rows in doomed.chunks(self.size) {
                 let delete = Statement::delete_rows(self.mapping, rows);
@@ -164,9 +175,9 @@ impl<DB: Supported> Deleter<'_, DB> {
         let Some(row) = self.map.recognize(&read.id, &read.values) else {
             return false;
         };
-        self.map.see(&read.id, &read.values);
+        self.map.see(&read.id, &read.values, read.is_marked);
         let is_missing = self.missing.binary_search(&row).is_ok() && self.map.is_candidate(row);
-        !(is_missing && self.candidates.has(&read.row))
+        !(is_missing && self.judge.may_go(&read.row))
     }
 
     fn reader<'r, 'c>(&'r mut self, session: &'r mut Session<'c, DB>) -> KeyReader<'r, 'c, DB> {

@@ -11,8 +11,8 @@ use crate::step::{Session, Statement};
 use crate::transaction::UnitOfWork;
 use crate::value::{New, Row};
 
-use super::candidates::Candidates;
 use super::cascade::SelfReference;
+use super::judge::Judge;
 use super::kept::KeptRows;
 use super::passing::KeyColumns;
 use super::read::{KeyReader, Keyed, NumberedRow};
@@ -75,8 +75,12 @@ pub(crate) struct Chunk<'i, DB: Supported> {
     pub(crate) groups: &'i [Group],
     /// The table's foreign keys to itself.
     pub(crate) references: &'i [SelfReference],
-    /// Which rows give their keys away.
-    pub(crate) candidates: Candidates<'i, DB>,
+    /// Records that are written with the data of another one, which is newer.
+    pub(crate) merged: &'i HashMap<u32, Member>,
+    /// What the rules say.
+    pub(crate) judge: Judge<'i, DB>,
+    /// Whether rows that no record is are marked as deleted.
+    pub(crate) marks: bool,
     /// The rows of the first reading that need not be read again.
     pub(crate) kept: &'i mut KeptRows,
     /// What is known of the columns that have had to be parked.
@@ -108,6 +112,8 @@ pub(crate) struct Moved {
     pub(crate) strangers: Vec<NumberedRow>,
     /// Whether others did it for certain: the chunk saw both states, and had written nothing in between.
     pub(crate) by_others: bool,
+    /// Whether nothing has moved, but the newer data of another record were judged for the first time.
+    pub(crate) by_versions: bool,
 }
 
 /// What an attempt to write a chunk ended with, unless with an error.
@@ -137,6 +143,19 @@ pub(crate) struct Settled {
     pub(crate) outcome: Outcome,
     pub(crate) before: Option<Row>,
     pub(crate) after: Option<Row>,
+}
+
+impl Settled {
+    /// A record whose row stays as it is.
+    pub(super) fn left(record: u32, row: u32, outcome: Outcome, stored: Row) -> Self {
+        Self {
+            record,
+            row: Some(row),
+            outcome,
+            before: None,
+            after: Some(stored),
+        }
+    }
 }
 
 impl<DB: Supported> UnitOfWork<DB> for Chunk<'_, DB> {
@@ -174,7 +193,10 @@ impl<DB: Supported> UnitOfWork<DB> for Chunk<'_, DB> {
                 rows
             }
         };
-        if !self.may_give_away(&rows, &out_of_reach) || self.lacks_a_row(&rows) {
+        if !self.may_give_away(&rows, &out_of_reach)
+            || self.lacks_a_row(&rows)
+            || !self.judges_as_planned(&rows)
+        {
             return Ok(Attempt::Moved);
         }
         let not_permitted = self.not_permitted(&rows, &out_of_reach);
@@ -243,8 +265,9 @@ struct Seen {
     rows: RowsByNumber,
     /// Whether they are not as the plan has them.
     has_moved: bool,
-    /// Those that the plan did not have, or had as rows to be deleted, with their ids and the numbers of their keys.
-    strangers: Vec<(u32, Vec<u8>, Vec<u32>)>,
+    /// Those that the plan did not have, or had as rows to be deleted, with their ids, the numbers of their keys, and whether they are
+    /// marked as deleted.
+    strangers: Vec<(u32, Vec<u8>, Vec<u32>, bool)>,
 }
 
 /// Rows by their numbers in the identity map.
@@ -266,19 +289,22 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
                 return true;
             }
             match self.plan.decisions[group.members[0].record as usize] {
-                Decision::Row { row, .. } => !known.contains_key(&row),
                 Decision::Create => !creates_unseen,
-                _ => true,
+                decision => decision
+                    .row()
+                    .is_none_or(|(row, _)| !known.contains_key(&row)),
             }
         };
         let groups = self.groups.iter().filter(is_seen);
         groups.flat_map(|group| &group.members).collect()
     }
 
-    /// The records of the groups that are written.
+    /// The records of the groups that are written, with the data that are.
     pub(super) fn to_write(&self) -> impl Iterator<Item = &'i Member> + use<'i, DB> {
         let groups = self.groups.iter().filter(|group| !group.is_witness);
-        groups.flat_map(|group| &group.members)
+        let merged = self.merged;
+        let members = groups.flat_map(|group| &group.members);
+        members.map(|member| merged.get(&member.record).unwrap_or(member))
     }
 
     /// The rows that give their keys away.
@@ -322,12 +348,13 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
             has_moved = true;
         }
         if has_moved {
-            let with_row = |(row, id, values)| {
+            let with_row = |(row, id, values, is_marked)| {
                 let row = rows.remove(&row)?;
                 Some(NumberedRow {
                     row,
                     id,
                     values,
+                    is_marked,
                     version: None,
                 })
             };
@@ -359,21 +386,21 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
         let found = KeyReader::new(session, &mut self.map.keys, self.collated)
             .find(&records, lock)
             .await?;
-        let mut has_moved = false;
-        let mut rows = RowsByNumber::new();
-        let mut strangers = Vec::new();
-        for read in found.rows {
+        let mut strange = HashSet::new();
+        for read in &found.rows {
             let known = self.map.row_of(&read.id);
-            let is_stranger = known.is_none_or(|row| self.map.is_candidate(row));
-            let (row, is_news) = self.map.see(&read.id, &read.values);
-            has_moved |= is_news;
-            rows.insert(row, read.row);
-            if is_news && is_stranger {
-                strangers.push((row, read.id, read.values));
+            if known.is_none_or(|row| self.map.is_candidate(row)) {
+                strange.insert(read.id.clone());
             }
         }
-        for (lookup, key) in found.ambiguous {
-            has_moved |= self.map.see_ambiguous(lookup, key);
+        let mut rows = RowsByNumber::new();
+        let mut strangers = Vec::new();
+        let (found, has_moved) = found.note(self.map);
+        for (row, read, is_news) in found {
+            rows.insert(row, read.row);
+            if is_news && strange.contains(&read.id) {
+                strangers.push((row, read.id, read.values, read.is_marked));
+            }
         }
         Ok(Seen {
             rows,
@@ -387,10 +414,10 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
         let mut not_found = HashSet::new();
         for member in self.members() {
             let values = self.map.record(member.record).to_vec();
-            for lookup in 0..self.map.keys.lookups() {
+            for lookup in 0..self.map.keys.all() {
                 let key = self.map.keys.unique(lookup, &values);
-                let holder = self.map.holder(lookup, key);
-                not_found.extend(holder.filter(|row| !rows.contains_key(row)));
+                let known = self.map.all_with(lookup, key);
+                not_found.extend(known.filter(|row| !rows.contains_key(row)));
             }
         }
         not_found
@@ -401,7 +428,7 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
         let mut may = true;
         for row in self.given_away() {
             if let Some(stored) = rows.get(&row)
-                && (out_of_reach.contains(&row) || !self.candidates.has(stored))
+                && (out_of_reach.contains(&row) || !self.judge.may_go(stored))
             {
                 self.map.set_row(row, RowState::Here);
                 may = false;
@@ -410,11 +437,35 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
         may
     }
 
+    /// Whether the rules say of the rows, as they are now, what the plan was made with. The identity map is told what they say.
+    fn judges_as_planned(&mut self, rows: &RowsByNumber) -> bool {
+        if self.judge.is_plain() {
+            return true;
+        }
+        let (mut has_moved, mut by_versions) = (false, true);
+        let witnesses = self.groups.iter().filter(|group| group.is_witness);
+        let witnesses = witnesses.flat_map(|group| &group.members);
+        for member in self.to_write().chain(witnesses) {
+            let decision = self.plan.decisions[member.record as usize];
+            if let Some((row, _)) = decision.row()
+                && let Some(stored) = rows.get(&row)
+            {
+                let verdict = self.judge.verdict(stored, &member.new, &self.map.keys);
+                if self.map.verdicts.note(member.record, row, verdict) {
+                    has_moved = true;
+                    by_versions &= self.merged.contains_key(&member.record);
+                }
+            }
+        }
+        self.moved.by_versions = has_moved && by_versions;
+        !has_moved
+    }
+
     /// The records that are to be written and whose rows were not found, so that the plan is no longer the right one.
     fn lacks_a_row(&mut self, rows: &RowsByNumber) -> bool {
         let mut lacks = false;
         for member in self.to_write() {
-            if let Decision::Row { row, .. } = self.plan.decisions[member.record as usize]
+            if let Some((row, _)) = self.plan.decisions[member.record as usize].row()
                 && !rows.contains_key(&row)
             {
                 self.map.lose(row);
@@ -425,13 +476,15 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
     }
 
     /// The records that cannot be written, since their rows may only be read. They are in their order.
-    fn not_permitted(&self, rows: &RowsByNumber, out_of_reach: &HashSet<u32>) -> Vec<u32> {
+    fn not_permitted(&mut self, rows: &RowsByNumber, out_of_reach: &HashSet<u32>) -> Vec<u32> {
         let mut records = Vec::new();
         for member in self.to_write() {
-            if let Decision::Row { row, .. } = self.plan.decisions[member.record as usize]
+            let decision = self.plan.decisions[member.record as usize];
+            if let Some((row, _)) = decision.row()
                 && out_of_reach.contains(&row)
                 && let Some(stored) = rows.get(&row)
-                && (self.manner.is_serial || self.mapping.would_change(stored, &member.new))
+                && (self.manner.is_serial
+                    || (decision.is_to_write() && self.judge.would_change(stored, &member.new)))
             {
                 records.push(member.record);
             }
@@ -457,7 +510,7 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
         let mut has_moved = false;
         let mut left_out: HashSet<u32> = numbers.into_iter().collect();
         for read in locked {
-            let (row, is_news) = self.map.see(&read.id, &read.values);
+            let (row, is_news) = self.map.see(&read.id, &read.values, read.is_marked);
             has_moved |= is_news;
             rows.insert(row, read.row);
             left_out.remove(&row);
@@ -466,7 +519,7 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
         let mut reader = KeyReader::new(session, &mut self.map.keys, self.collated);
         let mut out_of_reach = HashSet::new();
         for read in reader.in_sight(&known).await? {
-            let (row, is_news) = self.map.see(&read.id, &read.values);
+            let (row, is_news) = self.map.see(&read.id, &read.values, read.is_marked);
             has_moved |= is_news;
             rows.insert(row, read.row);
             left_out.remove(&row);
@@ -480,15 +533,15 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
     }
 
     /// The numbers of the rows that must be locked.
-    fn to_lock(&self, rows: &RowsByNumber) -> Vec<u32> {
+    fn to_lock(&mut self, rows: &RowsByNumber) -> Vec<u32> {
         if self.manner.locks_all {
             return rows.keys().copied().collect();
         }
         let mut numbers = Vec::new();
-        for member in self.members() {
+        for member in self.to_write() {
             if let Decision::Row { row, .. } = self.plan.decisions[member.record as usize]
                 && let Some(stored) = rows.get(&row)
-                && self.mapping.would_change(stored, &member.new)
+                && self.judge.would_change(stored, &member.new)
             {
                 numbers.push(row);
             }

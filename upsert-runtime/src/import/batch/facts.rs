@@ -1,6 +1,5 @@
 //! What must be known of a table before anything is done with it. It is asked once an import, in one statement.
 
-use crate::backend::codec::Bytes;
 use crate::backend::{Dialect as _, Supported};
 use crate::error::Error;
 use crate::import::plan::Keys;
@@ -20,6 +19,8 @@ pub(crate) struct Facts {
     /// Whether the database lets no two rows have equal keys of a look-up, so that a record whose keys nobody had needs not be looked
     /// up once more before its row is created.
     pub(crate) are_keys_unique: bool,
+    /// For each key, whether rows that are marked as deleted have it too: the unique index has them in it.
+    pub(crate) marked_hold: Vec<bool>,
 }
 
 /// Asks what must be known of the table. Fails if it cannot be told which of its keys are equal, or if a column cannot be read as
@@ -38,10 +39,8 @@ pub(crate) async fn ask<DB: Supported>(
     let required = mapping.model.updated.iter().copied();
     let required = required.filter(|&column| !mapping.is_optional(column));
     let required: Vec<&str> = required.map(|column| sql.names[column]).collect();
-    let (writes_itself, alters_updates) = (
-        DB::Driver::writes_itself(sql.from),
-        DB::Driver::alters_updates(sql.from, &required),
-    );
+    let writes_itself = DB::Driver::writes_itself(sql.from);
+    let alters_updates = DB::Driver::alters_updates(sql.from, &required);
     let lookups = mapping.model.lookups.iter();
     let lookups = lookups.map(|key| {
         key.columns
@@ -49,21 +48,33 @@ pub(crate) async fn ask<DB: Supported>(
             .map(|&column| sql.names[column])
             .collect()
     });
-    let are_unique = DB::Driver::are_unique(sql.from, &lookups.collect::<Vec<_>>());
-    let are_unique = are_unique.as_deref().unwrap_or("NULL");
-    let [places, is_incomparable, flags @ ..] = session
-        .check_columns([
-            facts[0],
-            facts[1],
-            &writes_itself,
-            &alters_updates,
-            are_unique,
-        ])
-        .await?;
-    let is_one = |answer: Bytes| answer.as_deref() == Some(b"1");
-    let is_incomparable = is_one(is_incomparable);
-    let [writes_itself, alters_updates, are_keys_unique] = flags.map(is_one);
-    if is_incomparable {
+    let are_unique = |keys: &[Vec<&str>]| {
+        DB::Driver::are_unique(sql.from, keys).unwrap_or_else(|| "NULL".to_owned())
+    };
+    let mut questions = vec![
+        facts[0].to_owned(),
+        facts[1].to_owned(),
+        writes_itself,
+        alters_updates,
+        are_unique(&lookups.collect::<Vec<_>>()),
+    ];
+    if mapping.fields.rules.deleted.is_some() {
+        for key in 0..keys.all() {
+            let names = mapping
+                .key_columns(key)
+                .iter()
+                .map(|&column| sql.names[column]);
+            questions.push(are_unique(&[names.collect()]));
+        }
+    }
+    let questions: Vec<&str> = questions.iter().map(String::as_str).collect();
+    let answers = session.check_columns(&questions).await?;
+    let is_one = |place: usize| answers.get(place).and_then(Option::as_deref) == Some(b"1");
+    let (writes_itself, alters_updates) = (is_one(2), is_one(3));
+    // Where all others wait for the whole database, looking once more costs little.
+    let are_keys_unique = is_one(4) && DB::Driver::CAPABILITIES.locks_rows;
+    let marked_hold = (0..keys.all()).map(|key| is_one(5 + key)).collect();
+    if is_one(1) {
         return Err(compared_otherwise(mapping));
     }
     if collated.is_none() {
@@ -76,9 +87,10 @@ pub(crate) async fn ask<DB: Supported>(
             writes_itself,
             alters_updates,
             are_keys_unique,
+            marked_hold,
         });
     }
-    let places = places.unwrap_or_default();
+    let places = answers.first().cloned().flatten().unwrap_or_default();
     let places = places.split(|&byte| byte == b',');
     let column = |place: &[u8]| {
         let place: usize = str::from_utf8(place).ok()?.parse().ok()?;
@@ -89,5 +101,6 @@ pub(crate) async fn ask<DB: Supported>(
         writes_itself,
         alters_updates,
         are_keys_unique,
+        marked_hold,
     })
 }

@@ -48,17 +48,19 @@ impl<DB: Supported> Chunk<'_, DB> {
         layer: impl Iterator<Item = &'u RowUpdate>,
         after: &mut HashMap<u32, Row>,
     ) -> Result<(), Error> {
-        let mut by_columns: BTreeMap<&[usize], Vec<&RowUpdate>> = BTreeMap::new();
+        let mut by_columns: BTreeMap<(bool, &[usize]), Vec<&RowUpdate>> = BTreeMap::new();
         for update in layer {
-            by_columns.entry(&update.columns).or_default().push(update);
+            let columns = (update.revives, &*update.columns);
+            by_columns.entry(columns).or_default().push(update);
         }
-        for (columns, updates) in by_columns {
+        for ((revives, columns), updates) in by_columns {
             let bound = [&[self.mapping.model.id], columns].concat();
             for updates in updates.chunks(self.size(&bound)) {
                 if let [update] = updates {
                     self.culprit = Some(update.record);
                 }
-                self.send_updates(session, updates, columns, after).await?;
+                self.send_updates(session, updates, (columns, revives), after)
+                    .await?;
             }
         }
         Ok(())
@@ -69,10 +71,10 @@ impl<DB: Supported> Chunk<'_, DB> {
         &mut self,
         session: &mut Session<'_, DB>,
         updates: &[&RowUpdate],
-        columns: &[usize],
+        (columns, revives): (&[usize], bool),
         after: &mut HashMap<u32, Row>,
     ) -> Result<(), Error> {
-        let statement = Statement::update_rows(self.mapping, updates, columns);
+        let statement = Statement::update_rows(self.mapping, updates, columns, revives);
         if !self.manner.reads_updates || DB::Driver::CAPABILITIES.reads_again {
             let rows = updates.len();
             return session.write_rows(statement, rows, Operation::Update).await;
@@ -94,7 +96,7 @@ impl<DB: Supported> Chunk<'_, DB> {
         let mut freeing = Vec::new();
         for (needing, update) in updates.iter().enumerate() {
             let last = self.map.last_values(update.record, Some(update.row_number));
-            for lookup in 0..self.map.keys.lookups() {
+            for lookup in 0..self.map.keys.all() {
                 let key = self.map.keys.unique(lookup, &last);
                 let holder = self.map.holder(lookup, key);
                 if let Some(row) = holder.filter(|&row| row != update.row_number)

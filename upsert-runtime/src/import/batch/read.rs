@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::backend::codec::Bytes;
 use crate::backend::{Codec as _, Dialect as _, Supported};
 use crate::error::{Error, Operation, Step, Unreadable};
-use crate::import::plan::{Keys, NONE};
+use crate::import::plan::{IdentityMap, Keys, NONE};
 use crate::mapping::Mapping;
 use crate::schema::Sql;
 use crate::step::{Session, Statement};
@@ -16,6 +16,7 @@ use crate::value::{New, Row};
 use super::arrays::most_lists;
 use super::cascade::SelfReference;
 use super::numbering::Numbering;
+use super::select::Among;
 
 /// A record, with the numbers of its key columns.
 #[derive(Clone, Copy)]
@@ -46,6 +47,8 @@ pub(crate) struct NumberedRow {
     pub(crate) row: Row,
     pub(crate) id: Vec<u8>,
     pub(crate) values: Vec<u32>,
+    /// Whether it is marked as deleted.
+    pub(crate) is_marked: bool,
     /// Its version and how many bytes it is, where that was asked for and it has one.
     pub(crate) version: Option<(i64, usize)>,
 }
@@ -79,6 +82,28 @@ pub(crate) struct FoundMany {
     pub(crate) rows: Vec<NumberedRow>,
     /// Look-ups and keys that more than one row has.
     pub(crate) ambiguous: Vec<(usize, u32)>,
+    /// Look-ups and keys by which a row is found that is marked as deleted, and its place among the rows.
+    pub(crate) marked: Vec<(usize, u32, usize)>,
+}
+
+impl FoundMany {
+    /// Notes all of it. Gives the rows with their numbers, and says whether something of it is news.
+    pub(crate) fn note(self, map: &mut IdentityMap) -> (Vec<(u32, NumberedRow, bool)>, bool) {
+        let mut has_news = false;
+        let mut rows = Vec::with_capacity(self.rows.len());
+        for read in self.rows {
+            let (row, is_news) = map.see(&read.id, &read.values, read.is_marked);
+            has_news |= is_news;
+            rows.push((row, read, is_news));
+        }
+        for (lookup, key) in self.ambiguous {
+            has_news |= map.see_ambiguous(lookup, key);
+        }
+        for (lookup, key, place) in self.marked {
+            has_news |= map.see_marked(lookup, key, rows[place].0);
+        }
+        (rows, has_news)
+    }
 }
 
 /// The rows that were found so far, look-up by look-up.
@@ -108,18 +133,47 @@ impl Finding {
             if key == NONE {
                 continue;
             }
-            let found = self.by_key.iter().enumerate();
-            let mut found = found.filter_map(|(lookup, by_key)| {
-                let place = by_key.get(&keys.usable(lookup, record.values))?;
-                self.rows.get(*place)
-            });
-            let row = found.next();
-            let has_key = row.is_some_and(|row| keys.unique(lookup, &row.values) == key);
-            if !has_key && once.insert(key, false).is_none() {
+            if !self.has(keys, lookup, record, key) && once.insert(key, false).is_none() {
                 open.push(record.new);
             }
         }
         (open, once)
+    }
+
+    /// Whether the row that a record has found has this key as well.
+    fn has(&self, keys: &mut Keys, lookup: usize, record: &Keyed<'_>, key: u32) -> bool {
+        let found = self.by_key.iter().enumerate();
+        let mut found = found.filter_map(|(lookup, by_key)| {
+            let place = by_key.get(&keys.usable(lookup, record.values))?;
+            self.rows.get(*place)
+        });
+        let row = found.next();
+        row.is_some_and(|row| {
+            (!row.is_marked || keys.marked_hold[lookup]) && keys.unique(lookup, &row.values) == key
+        })
+    }
+
+    /// The records that have found no row by this look-up and may find one that is marked as deleted, each key once.
+    fn without_row<'r>(
+        &self,
+        keys: &mut Keys,
+        lookup: usize,
+        records: &[Keyed<'r>],
+        by_key: &HashMap<u32, usize>,
+    ) -> Vec<&'r New> {
+        let mut once = HashSet::new();
+        let mut open = Vec::new();
+        for record in records {
+            let key = keys.usable(lookup, record.values);
+            if key != NONE
+                && !by_key.contains_key(&key)
+                && !self.has(keys, lookup, record, key)
+                && once.insert(key)
+            {
+                open.push(record.new);
+            }
+        }
+        open
     }
 
     /// Takes note of a row. One that was found before is another one by now.
@@ -175,19 +229,17 @@ impl<'a, 'c, DB: Supported> KeyReader<'a, 'c, DB> {
         lock: Option<&str>,
     ) -> Result<FoundMany, Error> {
         let mapping = self.session.mapping;
-        let failed = self.session.failed(Operation::LookUpMany);
         let mut finding = Finding::default();
-        let mut ambiguous = Vec::new();
-        for (lookup, key) in mapping.model.lookups.iter().enumerate() {
+        let (mut ambiguous, mut marked) = (Vec::new(), Vec::new());
+        let lookups = mapping.model.lookups.len();
+        for lookup in 0..self.numbering.keys.all() {
+            let columns = mapping.key_columns(lookup);
             let (open, mut is_met) = finding.open(self.numbering.keys, lookup, records);
             let mut by_key = HashMap::new();
-            for open in open.chunks(mapping.most_rows(key.columns)) {
-                let collated = self.numbering.collated;
-                let version = self.version.as_deref();
-                let find = Statement::find_by_key(mapping, key, open, (collated, version), lock);
-                let find = find.map_err(failed)?;
-                for selected in self.select(find, Operation::LookUpMany).await? {
-                    let numbered = self.numbered(selected)?;
+            let marked_hold = self.numbering.keys.marked_hold[lookup];
+            let among = if marked_hold { Among::All } else { Among::Live };
+            for open in open.chunks(mapping.most_rows(columns)) {
+                for numbered in self.find_among((columns, among), open, lock).await? {
                     let keys = &mut *self.numbering.keys;
                     let number = keys.unique(lookup, &numbered.values);
                     let Some(is_met) = is_met.get_mut(&number) else {
@@ -195,10 +247,21 @@ impl<'a, 'c, DB: Supported> KeyReader<'a, 'c, DB> {
                     };
                     // An index may let more than one blank key in.
                     let is_usable = keys.usable(lookup, &numbered.values) != NONE;
-                    if mem::replace(is_met, true) && is_usable {
+                    if mem::replace(is_met, true) && is_usable && lookup < lookups {
                         ambiguous.push((lookup, number));
                     }
                     by_key.insert(number, finding.add(numbered));
+                }
+            }
+            if lookup < lookups && self.numbering.keys.finds_marked && !marked_hold {
+                let keys = &mut *self.numbering.keys;
+                let open = finding.without_row(keys, lookup, records, &by_key);
+                for open in open.chunks(mapping.most_rows(columns)) {
+                    let among = (columns, Among::Marked);
+                    for numbered in self.find_among(among, open, lock).await? {
+                        let key = self.numbering.keys.unique(lookup, &numbered.values);
+                        marked.push((lookup, key, finding.add(numbered)));
+                    }
                 }
             }
             finding.by_key.push(by_key);
@@ -206,7 +269,25 @@ impl<'a, 'c, DB: Supported> KeyReader<'a, 'c, DB> {
         Ok(FoundMany {
             rows: finding.rows,
             ambiguous,
+            marked,
         })
+    }
+
+    /// The rows that have this key of one of the records.
+    async fn find_among(
+        &mut self,
+        among: (&[usize], Among),
+        records: &[&New],
+        lock: Option<&str>,
+    ) -> Result<Vec<NumberedRow>, Error> {
+        let (collated, version) = (self.numbering.collated, self.version.as_deref());
+        let (mapping, failed) = (
+            self.session.mapping,
+            self.session.failed(Operation::LookUpMany),
+        );
+        let find = Statement::find_by_key(mapping, among, records, (collated, version), lock);
+        let find = find.map_err(failed)?;
+        self.numbered_rows(find, Operation::LookUpMany).await
     }
 
     /// The same without a lock given, but all that is found is locked in the end, in the order of the ids.
@@ -252,10 +333,8 @@ impl<'a, 'c, DB: Supported> KeyReader<'a, 'c, DB> {
         // The database sorts. Where that takes more than one statement, the order holds in each of them.
         for known in known.chunks(mapping.most_rows(&[mapping.model.id])) {
             let lock = Statement::lock_rows(mapping, known, self.numbering.collated, locking);
-            let rows = self.select(lock.map_err(failed)?, Operation::Lock).await?;
-            for selected in rows {
-                locked.push(self.numbered(selected)?);
-            }
+            let lock = lock.map_err(failed)?;
+            locked.extend(self.numbered_rows(lock, Operation::Lock).await?);
         }
         Ok(locked)
     }
@@ -306,9 +385,7 @@ impl<'a, 'c, DB: Supported> KeyReader<'a, 'c, DB> {
             let collated = self.numbering.collated;
             let select = Statement::referring(mapping, rows, reference, collated, locking);
             let select = select.map_err(failed)?;
-            for selected in self.select(select, Operation::Lock).await? {
-                referring.push(self.numbered(selected)?);
-            }
+            referring.extend(self.numbered_rows(select, Operation::Lock).await?);
         }
         Ok(referring)
     }
@@ -401,6 +478,19 @@ impl<'a, 'c, DB: Supported> KeyReader<'a, 'c, DB> {
         rows.collect::<sqlx::Result<_>>().map_err(failed)
     }
 
+    /// The rows of a SELECT, with the numbers of their keys.
+    async fn numbered_rows(
+        &mut self,
+        select: Statement<DB>,
+        operation: Operation,
+    ) -> Result<Vec<NumberedRow>, Error> {
+        let mut rows = Vec::new();
+        for selected in self.select(select, operation).await? {
+            rows.push(self.numbered(selected)?);
+        }
+        Ok(rows)
+    }
+
     fn numbered(&mut self, selected: SelectedRow<DB>) -> Result<NumberedRow, Error> {
         let Numbering {
             mapping, collated, ..
@@ -417,6 +507,7 @@ impl<'a, 'c, DB: Supported> KeyReader<'a, 'c, DB> {
             version: version
                 .flatten()
                 .map(|version| (version, DB::Driver::bytes_of(&selected.columns))),
+            is_marked: mapping.is_deleted(&selected.row),
             row: selected.row,
         })
     }

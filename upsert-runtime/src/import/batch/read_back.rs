@@ -13,6 +13,7 @@ use crate::step::{Session, Statement};
 use crate::value::{New, Row};
 
 use super::chunk::{Chunk, Manner, Member, Written};
+use super::select::Among;
 use super::write::RowUpdate;
 
 impl<DB: Supported> Chunk<'_, DB> {
@@ -112,7 +113,8 @@ impl<DB: Supported> Chunk<'_, DB> {
                     continue;
                 }
                 // Without a lock: the rows are locked, and MariaDB would find a deadlock with who waits for one of them.
-                let find = Statement::find_by_key(mapping, lookup, records, (&[], None), None);
+                let live = (lookup.columns, Among::Live);
+                let find = Statement::find_by_key(mapping, live, records, (&[], None), None);
                 rows.extend(self.read_all(session, find.map_err(failed)?).await?);
             }
             self.take_created(session, wanted, rows, after).await?;

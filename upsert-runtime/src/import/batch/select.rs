@@ -6,13 +6,23 @@ use crate::backend::dialect::RowList;
 use crate::backend::{Codec as _, Dialect as _, Supported};
 use crate::locking::Locking;
 use crate::mapping::Mapping;
-use crate::schema::{Lookup, Sql};
+use crate::schema::Sql;
 use crate::step::Statement;
 use crate::value::{New, Row};
 
 use super::arrays::filled;
 use super::cascade::SelfReference;
 use super::read::Cursor;
+
+/// Among which rows others are looked for, where rows are marked as deleted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Among {
+    All,
+    /// Those that are not marked.
+    Live,
+    /// Those that are, of equal keys the one last that was marked last.
+    Marked,
+}
 
 impl<DB: Supported> Statement<DB> {
     /// `SELECT …, <collation keys>, <version> FROM "taxonomy"`
@@ -42,16 +52,40 @@ impl<DB: Supported> Statement<DB> {
     /// `SELECT … FROM "taxonomy" WHERE "slug" = ANY($1::TEXT[])`: the rows that have this key of one of the records.
     pub(super) fn find_by_key(
         mapping: Mapping<DB>,
-        key: &Lookup,
+        (columns, among): (&[usize], Among),
         records: &[&New],
         (collated, version): (&[usize], Option<&str>),
         lock: Option<&str>,
     ) -> sqlx::Result<Self> {
         let mut this = Self::select(mapping, collated, version);
         this.push(" WHERE ");
-        this.key_in(mapping, key.columns, records)?;
+        this.key_in(mapping, columns, records)?;
+        this.among(mapping, among);
         this.push(lock.unwrap_or_default());
         Ok(this)
+    }
+
+    /// ` AND "deleted_at" IS NULL`, ` AND "deleted_at" IS NOT NULL ORDER BY "deleted_at", "id"`
+    fn among(&mut self, mapping: Mapping<DB>, among: Among) {
+        let Some(deleted) = mapping.deleted_sql() else {
+            return;
+        };
+        match among {
+            Among::All => {}
+            Among::Live => self.push(deleted.live),
+            Among::Marked => {
+                self.push(deleted.marked);
+                let (names, model) = (mapping.sql().names, mapping.model);
+                let column = mapping
+                    .fields
+                    .rules
+                    .deleted
+                    .as_ref()
+                    .map(|deleted| deleted.column);
+                let column = names[column.unwrap_or(model.id)];
+                self.push(&format!(" ORDER BY {column}, {}", names[model.id]));
+            }
+        }
     }
 
     /// `SELECT "id" FROM "taxonomy" WHERE "slug" = ANY($1::TEXT[])`: the same, and only their ids.
@@ -64,6 +98,7 @@ impl<DB: Supported> Statement<DB> {
         let id = names[mapping.model.id];
         let mut this = Self::of_many(format!("SELECT {id}{from} WHERE "));
         this.key_in(mapping, columns, records)?;
+        this.among(mapping, Among::Live);
         Ok(this)
     }
 
@@ -252,9 +287,13 @@ impl<DB: Supported> Statement<DB> {
         this.push(&DB::Driver::as_text(id));
         this.push(" AS upsert_name");
         this.push(from);
+        let is_live = mapping.deleted_sql().map(|deleted| deleted.live);
         if let Some(row) = last {
             this.push(&format!(" WHERE {id} > "));
             this.id(mapping, row)?;
+            this.push(is_live.unwrap_or_default());
+        } else if let Some(is_live) = is_live {
+            this.push(&is_live.replacen(" AND ", " WHERE ", 1));
         }
         // The databases' largest.
         let size = i64::try_from(size).unwrap_or(i64::MAX);

@@ -29,6 +29,15 @@ impl<DB: Supported> Statement<DB> {
         Ok(this)
     }
 
+    /// `UPDATE "taxonomy" SET "deleted_at" = clock_timestamp() WHERE "id" = ANY($1::INT8[])`
+    pub(crate) fn mark_rows(mapping: Mapping<DB>, rows: &[&Row]) -> sqlx::Result<Self> {
+        let Sql { update, touch, .. } = mapping.sql();
+        let mark = mapping.deleted_sql().map_or("", |deleted| deleted.mark);
+        let mut this = Self::of_many(format!("{update}{mark}{touch} WHERE "));
+        this.id_in(mapping, rows)?;
+        Ok(this)
+    }
+
     /// `INSERT INTO "taxonomy" (…) SELECT unnest($1::TEXT[]), …, clock_timestamp()`
     pub(super) fn insert_rows(mapping: Mapping<DB>, records: &[&New]) -> sqlx::Result<Self> {
         let Sql {
@@ -56,11 +65,12 @@ impl<DB: Supported> Statement<DB> {
         Ok(this)
     }
 
-    /// Updates rows that all change in these columns, and in no others.
+    /// Updates rows that all change in these columns, and in no others. If they are marked as deleted, the mark goes.
     pub(super) fn update_rows(
         mapping: Mapping<DB>,
         updates: &[&RowUpdate],
         columns: &[usize],
+        revives: bool,
     ) -> sqlx::Result<Self> {
         let rows: Vec<&Row> = updates.iter().map(|update| &update.row).collect();
         let in_changes = mapping.fields.in_changes;
@@ -70,7 +80,14 @@ impl<DB: Supported> Statement<DB> {
             (column, Values::Bound(values.collect()))
         };
         let values: Vec<_> = columns.iter().map(of_column).collect();
-        Self::set_rows(mapping, &rows, &values, mapping.sql().touch)
+        let touch = mapping.sql().touch;
+        match mapping.deleted_sql().filter(|_| revives) {
+            None => Self::set_rows(mapping, &rows, &values, touch),
+            Some(deleted) => {
+                let also = format!(", {}{touch}", deleted.restore);
+                Self::set_rows(mapping, &rows, &values, &also)
+            }
+        }
     }
 
     /// Sets a column of rows to passing values.
@@ -88,7 +105,7 @@ impl<DB: Supported> Statement<DB> {
         mapping: Mapping<DB>,
         rows: &[&Row],
         values: &[(usize, Values<'_>)],
-        touch: &str,
+        also: &str,
     ) -> sqlx::Result<Self> {
         let sql = mapping.sql();
         let (new, new_id) = (sql.own("new"), sql.own("id"));
@@ -100,7 +117,11 @@ impl<DB: Supported> Statement<DB> {
             set.push_str(if place > 0 { ", " } else { "" });
             let _ = write!(set, "{name} = {new}.{value}");
         }
-        set.push_str(touch);
+        set.push_str(if values.is_empty() {
+            also.trim_start_matches(", ")
+        } else {
+            also
+        });
         let joined = format!("{} = {new}.{new_id}", sql.names[mapping.model.id]);
         let (rows, arguments, _) = Self::listed(mapping, rows, values)?.into_parts();
         let text = DB::Driver::update_many(sql, (&new, &names), rows.as_str(), &joined, &set);

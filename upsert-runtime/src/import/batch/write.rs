@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::backend::Supported;
 use crate::error::{Error, Operation};
-use crate::import::plan::Decision;
+use crate::import::plan::{Decision, Left};
 use crate::outcome::Outcome;
 use crate::step::{Session, Statement, warn_of_spelling};
 use crate::value::{Changes, New, Row};
@@ -23,6 +23,8 @@ pub(super) struct RowUpdate {
     pub(super) row: Row,
     pub(super) changes: Changes,
     pub(super) columns: Vec<usize>,
+    /// Whether it is marked as deleted, and comes back to life.
+    pub(super) revives: bool,
     /// The look-up that found the row.
     pub(super) matched_by: &'static str,
 }
@@ -72,7 +74,7 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
                 row: Some(update.row_number),
                 outcome: Outcome::Updated {
                     matched_by: update.matched_by,
-                    changed: self.mapping.model.names(&update.columns),
+                    changed: self.mapping.changed_with(&update.columns, update.revives),
                 },
                 before: Some(update.row),
                 after: after.remove(&update.record),
@@ -110,7 +112,7 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
     }
 
     /// Compares the records with their rows, which are taken out of `rows`.
-    fn sort(&self, rows: &mut RowsByNumber) -> Sorted<'i> {
+    fn sort(&mut self, rows: &mut RowsByNumber) -> Sorted<'i> {
         let mut sorted = Sorted::default();
         for member in self.to_write() {
             match self.plan.decisions[member.record as usize] {
@@ -120,16 +122,18 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
                         continue;
                     };
                     let matched_by = self.mapping.model.lookups[usize::from(lookup)].name;
-                    let changes = self.mapping.updating(&member.new);
-                    let columns = self.mapping.differing(&stored, &changes);
-                    if columns.is_empty() {
-                        sorted.unchanged.push(Settled {
-                            record: member.record,
-                            row: Some(row),
-                            outcome: Outcome::Unchanged { matched_by },
-                            before: None,
-                            after: Some(stored),
-                        });
+                    let changes = self.judge.changes(&stored, &member.new);
+                    let revives = self.mapping.is_deleted(&stored);
+                    let columns = if revives {
+                        self.mapping.differing(&stored, &changes)
+                    } else {
+                        self.mapping.to_write(&stored, &changes)
+                    };
+                    if columns.is_empty() && !revives {
+                        let outcome = Outcome::Unchanged { matched_by };
+                        sorted
+                            .unchanged
+                            .push(Settled::left(member.record, row, outcome, stored));
                     } else {
                         sorted.updates.push(RowUpdate {
                             record: member.record,
@@ -137,8 +141,19 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
                             row: stored,
                             changes,
                             columns,
+                            revives,
                             matched_by,
                         });
+                    }
+                }
+                Decision::Left { row, lookup, why } => {
+                    let matched_by = self.mapping.model.lookups[usize::from(lookup)].name;
+                    if let Some(outcome) = left(why, matched_by)
+                        && let Some(stored) = rows.remove(&row)
+                    {
+                        sorted
+                            .unchanged
+                            .push(Settled::left(member.record, row, outcome, stored));
                     }
                 }
                 Decision::Create => sorted.creates.push(member),
@@ -174,7 +189,8 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
                 missing: &self.plan.missing,
                 collated: self.collated,
                 references: self.references,
-                candidates: self.candidates.reborrow(),
+                judge: self.judge.reborrow(),
+                marks: self.marks,
                 size,
             };
             let went = deleter.delete(session, &rows).await;
@@ -187,12 +203,11 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
     fn who_needs(&mut self) -> HashMap<u32, u32> {
         let mut who_needs = HashMap::new();
         for record in self.members().map(|member| member.record) {
-            let own = match self.plan.decisions[record as usize] {
-                Decision::Row { row, .. } => Some(row),
-                _ => None,
-            };
+            let own = self.plan.decisions[record as usize]
+                .row()
+                .map(|(row, _)| row);
             let last = self.map.last_values(record, own);
-            for lookup in 0..self.map.keys.lookups() {
+            for lookup in 0..self.map.keys.all() {
                 let key = self.map.keys.unique(lookup, &last);
                 if let Some(row) = self.map.holder(lookup, key) {
                     who_needs.entry(row).or_insert(record);
@@ -271,6 +286,18 @@ impl<DB: Supported> Session<'_, DB> {
             _ => self.write(statement, rows).await,
         }
         .map_err(|source| self.mapping.in_own_names(failed(source)))
+    }
+}
+
+/// What became of a record whose row stays as it is; `None` if it failed.
+pub(crate) fn left(why: Left, matched_by: &'static str) -> Option<Outcome> {
+    match why {
+        Left::Protected => Some(Outcome::Protected { matched_by }),
+        Left::Stale => Some(Outcome::Stale { matched_by }),
+        Left::Skipped => Some(Outcome::Skipped {
+            matched_by: Some(matched_by),
+        }),
+        Left::Deleted | Left::KeyAltered(_) => None,
     }
 }
 

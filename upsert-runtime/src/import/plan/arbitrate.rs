@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use super::components::Need;
-use super::identity::{Decision, Draft, at, small};
+use super::identity::{Decision, Draft, MissingRows, at, small};
 use super::identity_map::RecordState;
 use super::keys::NONE;
 
@@ -24,25 +24,30 @@ struct Claim {
 /// What is known of keys that several want.
 #[derive(Default)]
 pub(super) struct Arbitration {
-    /// Records that do not get a key, and its look-up.
-    pub(super) failed: Vec<(u32, u8)>,
+    /// Records that do not get a key, which key, and whether a row has it that is marked as deleted.
+    pub(super) failed: Vec<(u32, u8, bool)>,
     /// Who needs a key that another row holds now.
     pub(super) needs: Vec<Need>,
 }
 
 impl Draft<'_> {
-    /// Decides who gets a key of this look-up that several want: who has it, then the owner by the earlier look-up, then the
+    /// Decides who gets a value of this key that several want: who has it, then the owner by the earlier look-up, then the
     /// last.
     pub(super) fn arbitrate(&mut self, lookup: usize, given_away: &[u32], to: &mut Arbitration) {
         let (claims, mut best) = self.claims(lookup);
+        // A row that is marked as deleted keeps the keys that such rows have.
+        let frees = self.rules.missing == MissingRows::Go || !self.map.keys.marked_hold[lookup];
         for claim in claims.into_iter().filter(|claim| !claim.has) {
             let Claim { record, holder, .. } = claim;
             let best = at(&mut best, claim.key, None);
             let is_best = best.is_some_and(|best| best.3 == record);
-            let stays = |row| self.unowned(row) && given_away.binary_search(&row).is_err();
+            let stays =
+                |row: &u32| self.unowned(*row) && !(frees && given_away.binary_search(row).is_ok());
+            let stays = holder.filter(stays);
             let lookup = small(lookup);
-            if !is_best || holder.is_some_and(stays) {
-                to.failed.push((record, lookup));
+            if !is_best || stays.is_some() {
+                let is_deleted = stays.is_some_and(|row| self.map.is_marked(row));
+                to.failed.push((record, lookup, is_deleted));
             } else if let Some(row) = holder {
                 to.needs.push(Need {
                     record,
@@ -53,28 +58,28 @@ impl Draft<'_> {
         }
     }
 
-    /// Fails who does not get a key, once all look-ups are arbitrated.
-    pub(super) fn fail_who_gets_no_key(&mut self, failed: &[(u32, u8)]) {
-        for &(record, lookup) in failed {
+    /// Fails who does not get a key, once all keys are arbitrated.
+    pub(super) fn fail_who_gets_no_key(&mut self, failed: &[(u32, u8, bool)]) {
+        for &(record, key, is_deleted) in failed {
             // The first key that is lost is the one that is told.
             if self.decisions[record as usize].is_some_and(Decision::is_to_write) {
-                self.decide(record, Decision::Conflict { lookup });
+                self.decide(record, Decision::Conflict { key, is_deleted });
             }
         }
     }
 
-    /// Who claims which key of a look-up, and for each key how well the best claim to it stands.
+    /// Who claims which value of a key, and for each value how well the best claim to it stands.
     fn claims(&mut self, lookup: usize) -> (Vec<Claim>, Vec<Option<Rank>>) {
         let mut claims = Vec::new();
         let mut best: Vec<Option<Rank>> = Vec::new();
         for record in self.records() {
-            let (row, found_by) = match self.decisions[record as usize] {
-                Some(Decision::Row { row, lookup }) => (Some(row), lookup),
-                Some(Decision::Create) => (None, u8::MAX),
+            let decision = self.decisions[record as usize];
+            let (row, found_by) = match (decision.and_then(Decision::row), decision) {
+                (Some((row, lookup)), _) => (Some(row), lookup),
+                (None, Some(Decision::Create)) => (None, u8::MAX),
                 _ => continue,
             };
-            let last = self.map.last_values(record, row);
-            let key = self.map.keys.unique(lookup, &last);
+            let key = self.map.last_key(record, row, lookup);
             if key == NONE {
                 continue;
             }
@@ -85,7 +90,7 @@ impl Draft<'_> {
             let rank = (has, !is_told, Reverse(found_by), record);
             let best = at(&mut best, key, None);
             *best = (*best).max(Some(rank));
-            if self.state(record) == RecordState::Open {
+            if self.is_to_do(record) {
                 claims.push(Claim {
                     record,
                     key,
@@ -124,8 +129,9 @@ impl Draft<'_> {
                 }
             }
         }
-        for (record, lookup) in lost {
-            self.decide(record, Decision::Conflict { lookup });
+        for (record, key) in lost {
+            let is_deleted = false;
+            self.decide(record, Decision::Conflict { key, is_deleted });
         }
     }
 }
@@ -133,7 +139,7 @@ impl Draft<'_> {
 #[cfg(test)]
 mod tests {
     use crate::import::plan::identity_map::IdentityMap;
-    use crate::import::plan::{Keys, Planning, RowState, Rules};
+    use crate::import::plan::{Keys, Planning, RowState, Rules, Shape};
 
     use super::*;
 
@@ -141,7 +147,12 @@ mod tests {
     /// no record is.
     fn chain(length: u32) -> IdentityMap {
         let lookups: [&[usize]; 2] = [&[0], &[1]];
-        let mut map = IdentityMap::new(Keys::new(lookups, &[0, 1]));
+        let mut map = IdentityMap::new(Keys::new(&Shape {
+            lookups: lookups.to_vec(),
+            uniques: Vec::new(),
+            updated: &[0, 1],
+            keep_none: &[],
+        }));
         let value = |map: &mut IdentityMap, place, number: u32| {
             let bytes = Some(number.to_be_bytes().to_vec());
             map.keys.number(place, bytes, false)
@@ -165,7 +176,8 @@ mod tests {
         let rules = Rules {
             unclaimed: vec![false; 2],
             is_id: vec![false; 2],
-            delete_missing: false,
+            missing: MissingRows::Stay,
+            only_updates: false,
         };
         let mut draft = Draft::new(&mut map, &rules);
         draft.merge_equal_records();
@@ -186,7 +198,7 @@ mod tests {
         };
         // Others run between the stages.
         assert!(stages > 2 * 2, "{stages}");
-        let fails = |decision: &Decision| matches!(decision, Decision::Conflict { lookup: 1 });
+        let fails = |decision: &Decision| matches!(decision, Decision::Conflict { key: 1, .. });
         assert!(plan.decisions.iter().all(fails));
     }
 }

@@ -26,9 +26,17 @@ pub(crate) struct Components {
 }
 
 impl Components {
-    /// Joins who needs a key to the owner of the row that holds it. A row without an owner is one that gives its keys away.
-    pub(crate) fn of(needs: impl Iterator<Item = Need>, owner: &[u32]) -> Self {
+    /// Joins who needs a key to the owner of the row that holds it, and who gives its data to the one that they are given to. A row
+    /// without an owner is one that gives its keys away.
+    pub(crate) fn of(
+        needs: impl Iterator<Item = Need>,
+        owner: &[u32],
+        donors: &HashMap<u32, u32>,
+    ) -> Self {
         let mut components = Self::default();
+        for (&record, &donor) in donors {
+            components.join(record, donor);
+        }
         let mut given_away = Vec::new();
         for Need { record, row, .. } in needs {
             match owner[row as usize] {
@@ -111,7 +119,7 @@ mod tests {
 
     fn steps(needs: impl Iterator<Item = Need>) -> usize {
         let owner: Vec<u32> = (0..=LENGTH).collect();
-        let components = Components::of(needs, &owner);
+        let components = Components::of(needs, &owner, &HashMap::new());
         let (root, size) = components.find(LENGTH).unwrap();
         assert_eq!(size, LENGTH as usize + 1);
         assert!((0..LENGTH).all(|record| components.find(record) == Some((root, size))));
@@ -142,7 +150,7 @@ mod tests {
             row,
             lookup: 0,
         });
-        let components = Components::of(needs.into_iter(), &[NONE, NONE]);
+        let components = Components::of(needs.into_iter(), &[NONE, NONE], &HashMap::new());
         assert_eq!(components.given_away(0), [0, 1]);
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::identity_map::{IdentityMap, RecordState, RowState};
 use super::keys::NONE;
+use super::verdict::Left;
 
 /// What is to become of a record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -14,20 +15,32 @@ pub(crate) enum Decision {
     Superseded,
     /// The row that this look-up finds is another record by an earlier one.
     Identity { matched_by: u8, claimed_by: u8 },
-    /// Another row or record has the key of this look-up.
-    Conflict { lookup: u8 },
+    /// Another row or record has this key. A row that is marked as deleted may.
+    Conflict { key: u8, is_deleted: bool },
     /// More than one row has the key of this look-up.
     Ambiguous { lookup: u8 },
     /// The record is this row, which this look-up finds.
     Row { row: u32, lookup: u8 },
+    /// The same, but the row stays as it is.
+    Left { row: u32, lookup: u8, why: Left },
     /// No row is the record: one is created.
     Create,
+    /// No row is the record, and none is to be created.
+    Skipped,
 }
 
 impl Decision {
     /// Whether the record is to be written.
     pub(crate) fn is_to_write(self) -> bool {
         matches!(self, Self::Row { .. } | Self::Create)
+    }
+
+    /// The row that the record is, and the look-up that finds it.
+    pub(crate) fn row(self) -> Option<(u32, u8)> {
+        match self {
+            Self::Row { row, lookup } | Self::Left { row, lookup, .. } => Some((row, lookup)),
+            _ => None,
+        }
     }
 }
 
@@ -37,8 +50,21 @@ pub(crate) struct Rules {
     pub(crate) unclaimed: Vec<bool>,
     /// For each look-up, whether it has the id in it, which is never taken over.
     pub(crate) is_id: Vec<bool>,
-    /// Whether rows that no record is give their keys away.
-    pub(crate) delete_missing: bool,
+    /// What becomes of rows that no record is.
+    pub(crate) missing: MissingRows,
+    /// Whether no row is created.
+    pub(crate) only_updates: bool,
+}
+
+/// What becomes of rows that no record is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum MissingRows {
+    /// They stay.
+    Stay,
+    /// They are deleted, and give all their keys away.
+    Go,
+    /// They are marked as deleted, and give those keys away which marked rows do not have.
+    AreMarked,
 }
 
 /// A plan in the making.
@@ -49,6 +75,10 @@ pub(super) struct Draft<'p> {
     pub(super) decisions: Vec<Option<Decision>>,
     /// For each row, the record that owns it.
     pub(super) owner: Vec<u32>,
+    /// Records that would be created where none is to be: they claim nothing.
+    skipped: Vec<bool>,
+    /// For records that another one supersedes by its key, that one; noted where the newer one of the two counts.
+    superseded_by: HashMap<u32, u32>,
     /// How many times it was asked whether a record is still to be written.
     #[cfg(test)]
     pub(super) steps: std::cell::Cell<u32>,
@@ -59,6 +89,8 @@ impl<'p> Draft<'p> {
         Self {
             decisions: vec![None; map.records.states.len()],
             owner: vec![NONE; map.rows.states.len()],
+            skipped: Vec::new(),
+            superseded_by: HashMap::new(),
             #[cfg(test)]
             steps: std::cell::Cell::default(),
             map,
@@ -66,11 +98,59 @@ impl<'p> Draft<'p> {
         }
     }
 
-    /// Who finds no row by any look-up is created.
-    pub(super) fn create_the_others(&mut self) {
-        for decision in &mut self.decisions {
-            decision.get_or_insert(Decision::Create);
+    /// Who finds no row by any look-up is created. `false` if some are to be skipped instead, and what others have lost to them
+    /// must be judged without them.
+    pub(super) fn create_the_others(&mut self) -> bool {
+        if !self.rules.only_updates {
+            for decision in &mut self.decisions {
+                decision.get_or_insert(Decision::Create);
+            }
+            return true;
         }
+        self.skipped.resize(self.decisions.len(), false);
+        let mut is_settled = true;
+        for (decision, is_skipped) in self.decisions.iter_mut().zip(&mut self.skipped) {
+            if decision.is_none() {
+                *is_skipped = true;
+                is_settled = false;
+            }
+        }
+        if !is_settled {
+            self.decisions.fill(None);
+            self.owner.fill(NONE);
+            self.superseded_by.clear();
+        }
+        is_settled
+    }
+
+    /// For each record that is written, or found its row newer, the one that gives the data: the newest of itself and of those that
+    /// it supersedes by its key. Only where that is another one.
+    pub(super) fn donors(&self) -> HashMap<u32, u32> {
+        let mut donors: HashMap<u32, u32> = HashMap::new();
+        let Some(versions) = &self.map.records.versions else {
+            return donors;
+        };
+        let mut superseded: Vec<(u32, u32)> = Vec::new();
+        for (&record, &owner) in &self.superseded_by {
+            superseded.push((owner, record));
+        }
+        // Of equal ones the last counts.
+        superseded.sort_unstable();
+        for (owner, record) in superseded {
+            let gives = match self.decisions[owner as usize] {
+                Some(Decision::Left { why, .. }) => why == Left::Stale,
+                decision => decision.is_some_and(Decision::is_to_write),
+            };
+            if !gives || self.state(owner) != RecordState::Open {
+                continue;
+            }
+            let newest = donors.get(&owner).copied().unwrap_or(owner);
+            let is_newer = versions.is_older(newest, record);
+            if is_newer || (newest < record && !versions.is_older(record, newest)) {
+                donors.insert(owner, record);
+            }
+        }
+        donors
     }
 
     /// Whether nobody knows which row some record is.
@@ -108,7 +188,11 @@ impl<'p> Draft<'p> {
     fn own(&mut self, record: u32, row: u32, lookup: usize) {
         self.owner[row as usize] = record;
         let lookup = small(lookup);
-        self.decide(record, Decision::Row { row, lookup });
+        let decision = match self.map.verdicts.left(record, row) {
+            Some(why) => Decision::Left { row, lookup, why },
+            None => Decision::Row { row, lookup },
+        };
+        self.decide(record, decision);
     }
 
     /// Whether no record is this row.
@@ -121,9 +205,10 @@ impl<'p> Draft<'p> {
         (0..end).find(|&lookup| self.map.record_key(record, lookup) != NONE)
     }
 
-    /// Records equal in their first usable look-up are one: the last counts.
+    /// Records equal in their first usable look-up are one: the newest counts, of equally new ones the last.
     pub(super) fn merge_equal_records(&mut self) {
         let lookups = self.map.keys.lookups();
+        let newest = self.newest_records();
         let mut taken: Vec<Vec<bool>> = vec![Vec::new(); lookups];
         for record in self.records().rev() {
             match self.state(record) {
@@ -140,11 +225,47 @@ impl<'p> Draft<'p> {
             };
             let key = self.map.record_key(record, lookup);
             let is_taken = at(&mut taken[lookup], key, false);
-            if *is_taken && self.decisions[record as usize].is_none() {
-                self.decide(record, Decision::Superseded);
-            }
+            let counts = match &newest {
+                Some(newest) => newest.get(&(lookup, key)) == Some(&record),
+                None => !*is_taken,
+            };
             *is_taken = true;
+            if self.decisions[record as usize].is_some() {
+                continue;
+            }
+            if !counts {
+                self.decide(record, Decision::Superseded);
+            } else if self.skipped.get(record as usize) == Some(&true) {
+                self.decide(record, Decision::Skipped);
+            }
         }
+    }
+
+    /// For each first usable look-up and key, the record that counts, where records have versions.
+    fn newest_records(&mut self) -> Option<HashMap<(usize, u32), u32>> {
+        if !self.map.records.versions.as_ref()?.are_there() {
+            return None;
+        }
+        let lookups = self.map.keys.lookups();
+        let mut newest: HashMap<(usize, u32), u32> = HashMap::new();
+        for record in self.records() {
+            if matches!(
+                self.state(record),
+                RecordState::Superseded | RecordState::Absent
+            ) {
+                continue;
+            }
+            let Some(lookup) = self.usable_before(record, lookups) else {
+                continue;
+            };
+            let key = self.map.record_key(record, lookup);
+            let versions = self.map.records.versions.as_ref()?;
+            let best = newest.entry((lookup, key)).or_insert(record);
+            if !versions.is_older(record, *best) {
+                *best = record;
+            }
+        }
+        Some(newest)
     }
 
     /// A record that finds a row by the first look-up owns it.
@@ -154,7 +275,7 @@ impl<'p> Draft<'p> {
                 let key = self.map.record_key(record, 0);
                 if self.map.is_ambiguous(0, key) {
                     self.decide(record, Decision::Ambiguous { lookup: 0 });
-                } else if let Some(row) = self.map.holder(0, key)
+                } else if let Some(row) = self.map.found(0, key)
                     && self.unowned(row)
                 {
                     self.own(record, row, 0);
@@ -177,19 +298,19 @@ impl<'p> Draft<'p> {
         if wanted.is_empty() {
             return;
         }
-        let mut has_owner: Vec<bool> = Vec::new();
+        let mut owner_of: Vec<u32> = Vec::new();
         for row in (0..self.owner.len()).map(number) {
             if !self.unowned(row) {
-                let last = self.map.last_values(self.owner[row as usize], Some(row));
-                let key = self.map.keys.usable(lookup, &last);
+                let owner = self.owner[row as usize];
+                let key = self.map.last_usable(owner, row, lookup);
                 if key != NONE {
-                    *at(&mut has_owner, key, false) = true;
+                    *at(&mut owner_of, key, NONE) = owner;
                 }
             }
         }
         // Rows without an owner at the start: no key of this look-up is judged by what became of another one.
         let free_row = |draft: &Self, key| {
-            let row = draft.map.holder(lookup, key);
+            let row = draft.map.found(lookup, key);
             row.filter(|&row| draft.unowned(row))
         };
         let wanted: Vec<_> = wanted
@@ -204,13 +325,17 @@ impl<'p> Draft<'p> {
                 }
                 continue;
             }
+            let owner = *at(&mut owner_of, key, NONE);
             let winner = match row {
-                None if *at(&mut has_owner, key, false) => None,
+                None if owner != NONE => None,
                 _ => self.last_with_earlier_key(&records, lookup),
             };
             for &record in records.iter().filter(|&&record| Some(record) != winner) {
                 let earlier = self.usable_before(record, lookup);
                 self.decide(record, lost(lookup, earlier));
+                if earlier.is_none() && self.map.records.versions.is_some() {
+                    self.superseded_by.insert(record, winner.unwrap_or(owner));
+                }
             }
             if let (Some(winner), Some(row)) = (winner, row) {
                 self.take_over(winner, row, lookup);

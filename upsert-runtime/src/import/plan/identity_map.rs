@@ -1,15 +1,19 @@
 //! What an import knows of rows and records: their keys, as numbers, and what became of them.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::keys::{Keys, NONE};
 use super::numbers::Numbers;
+use super::verdict::Verdicts;
+use super::versions::Versions;
 
 /// All that is known of rows and records.
 pub(crate) struct IdentityMap {
     pub(crate) keys: Keys,
     pub(crate) rows: KnownRows,
     pub(crate) records: KnownRecords,
+    /// What the rules say of records and rows.
+    pub(crate) verdicts: Verdicts,
 }
 
 /// The rows that were seen, by number.
@@ -20,8 +24,10 @@ pub(crate) struct KnownRows {
     pub(crate) states: Vec<RowState>,
     /// The record from which the row, as it was read, differs in nothing.
     same_as: Vec<u32>,
-    /// For each look-up and key, the row that has it.
+    /// For each key and value, the row that has it. One that is marked as deleted is among them where the unique index has it.
     holders: Vec<Vec<u32>>,
+    /// For each look-up and value, the row that is found among those that are marked as deleted where the unique index has none.
+    marked: Vec<HashMap<u32, u32>>,
     by_id: Numbers,
     /// Look-ups and keys that more than one row had when they were looked up: no unique index keeps them apart.
     ambiguous: HashSet<(usize, u32)>,
@@ -38,6 +44,8 @@ pub(crate) enum RowState {
     Candidate,
     /// Created by this import; its id was not read.
     Created,
+    /// Marked as deleted.
+    Marked,
 }
 
 /// The records, by their index.
@@ -46,6 +54,8 @@ pub(crate) struct KnownRecords {
     /// The numbers of the key columns of one record behind those of another.
     keys: Vec<u32>,
     pub(crate) states: Vec<RecordState>,
+    /// Their versions, where the model has such.
+    pub(crate) versions: Option<Versions>,
 }
 
 /// What became of a record.
@@ -68,11 +78,13 @@ pub(crate) enum RecordState {
 impl IdentityMap {
     pub(crate) fn new(keys: Keys) -> Self {
         let mut rows = KnownRows::default();
-        rows.holders.resize(keys.lookups(), Vec::new());
+        rows.holders.resize(keys.all(), Vec::new());
+        rows.marked.resize(keys.lookups(), HashMap::new());
         Self {
             keys,
             rows,
             records: KnownRecords::default(),
+            verdicts: Verdicts::default(),
         }
     }
 
@@ -125,6 +137,60 @@ impl IdentityMap {
         row.filter(|&row| row != NONE)
     }
 
+    /// The row that a record finds by this key. One that is marked as deleted only where such are found, and no other has it.
+    pub(crate) fn found(&self, lookup: usize, key: u32) -> Option<u32> {
+        match self.holder(lookup, key) {
+            Some(row) if self.keys.finds_marked || !self.is_marked(row) => Some(row),
+            Some(_) => None,
+            None if self.keys.finds_marked => self.rows.marked[lookup].get(&key).copied(),
+            None => None,
+        }
+    }
+
+    /// All rows that a record may be.
+    pub(crate) fn all_found(&mut self, record: u32) -> Vec<u32> {
+        let mut rows = Vec::new();
+        for lookup in 0..self.keys.lookups() {
+            let key = self.record_key(record, lookup);
+            if let Some(row) = self.found(lookup, key)
+                && !rows.contains(&row)
+            {
+                rows.push(row);
+            }
+        }
+        rows
+    }
+
+    /// The rows that are known to have this key, or to be found by it.
+    pub(crate) fn all_with(&self, key: usize, value: u32) -> impl Iterator<Item = u32> {
+        let marked = self.rows.marked.get(key);
+        let marked = marked.and_then(|marked| marked.get(&value).copied());
+        self.holder(key, value).into_iter().chain(marked)
+    }
+
+    /// Whether a row is marked as deleted.
+    pub(crate) fn is_marked(&self, row: u32) -> bool {
+        self.rows.states[row as usize] == RowState::Marked
+    }
+
+    /// Whether a row has its key, as far as other rows are concerned.
+    pub(crate) fn holds(&self, row: u32, key: usize) -> bool {
+        !self.is_marked(row) || self.keys.marked_hold[key]
+    }
+
+    /// Notes which row is found by a key among those that are marked. Says whether that is news.
+    pub(crate) fn see_marked(&mut self, lookup: usize, key: u32, row: u32) -> bool {
+        self.rows.marked[lookup].insert(key, row) != Some(row)
+    }
+
+    /// Notes that a row is marked as deleted now.
+    pub(crate) fn mark(&mut self, row: u32) {
+        let values = self.row(row).to_vec();
+        self.release(row);
+        self.rows.states[row as usize] = RowState::Marked;
+        self.hold(row, &values);
+    }
+
     /// The row that has this id.
     pub(crate) fn row_of(&self, id: &[u8]) -> Option<u32> {
         self.rows.by_id.get(id)
@@ -144,7 +210,7 @@ impl IdentityMap {
     pub(crate) fn found_by(&mut self, record: u32) -> Option<u32> {
         (0..self.keys.lookups()).find_map(|lookup| {
             let key = self.record_key(record, lookup);
-            self.holder(lookup, key)
+            self.found(lookup, key)
         })
     }
 
@@ -179,6 +245,9 @@ impl IdentityMap {
 
     /// Whether a row has this key, which a unique index would let no other row have.
     pub(crate) fn has_key(&mut self, row: u32, lookup: usize, key: u32) -> bool {
+        if !self.holds(row, lookup) {
+            return false;
+        }
         let width = self.keys.width();
         let values = &self.rows.keys[row as usize * width..][..width];
         self.keys.unique(lookup, values) == key
@@ -192,22 +261,54 @@ impl IdentityMap {
             Some(row) if matches!(self.records.states[record as usize], RecordState::Done(_)) => {
                 self.row(row).to_vec()
             }
-            Some(row) => self.keys.updated(self.row(row), own),
+            Some(row) if self.verdicts.left(record, row).is_some() => self.row(row).to_vec(),
+            Some(row) => {
+                let follows = self.verdicts.follows(record, row);
+                self.keys.updated(self.row(row), own, follows)
+            }
         }
     }
 
+    /// The key with which a record leaves its row; [`NONE`] where nobody is kept from having it.
+    pub(crate) fn last_key(&mut self, record: u32, row: Option<u32>, key: usize) -> u32 {
+        if let Some(row) = row
+            && self.verdicts.left(record, row).is_some()
+            && !self.holds(row, key)
+        {
+            return NONE;
+        }
+        let last = self.last_values(record, row);
+        self.keys.unique(key, &last)
+    }
+
+    /// The key by which the row of a record is found once that is written; [`NONE`] if by none.
+    pub(crate) fn last_usable(&mut self, record: u32, row: u32, lookup: usize) -> u32 {
+        if self.verdicts.left(record, row).is_some() && self.is_marked(row) {
+            return NONE;
+        }
+        let last = self.last_values(record, Some(row));
+        self.keys.usable(lookup, &last)
+    }
+
     /// Notes a row as it was read. Gives its number, and whether that is news: a plan made before may be wrong then.
-    pub(crate) fn see(&mut self, id: &[u8], values: &[u32]) -> (u32, bool) {
+    pub(crate) fn see(&mut self, id: &[u8], values: &[u32], is_marked: bool) -> (u32, bool) {
+        let state = if is_marked {
+            RowState::Marked
+        } else {
+            RowState::Here
+        };
         if let Some(row) = self.recognize(id, values) {
-            let is_news =
-                self.rows.states[row as usize] == RowState::Gone || self.row(row) != values;
+            let is_news = self.rows.states[row as usize] == RowState::Gone
+                || self.is_marked(row) != is_marked
+                || self.row(row) != values;
             if is_news {
+                self.release(row);
+                self.rows.states[row as usize] = state;
                 self.write(row, values);
-                self.rows.states[row as usize] = RowState::Here;
             }
             return (row, is_news);
         }
-        let row = self.create(values, RowState::Here);
+        let row = self.create(values, state);
         self.rows.by_id.set(id, row);
         (row, true)
     }
@@ -257,11 +358,11 @@ impl IdentityMap {
         self.rows.states[row as usize] = RowState::Gone;
     }
 
-    /// Notes that a row is found by these values.
+    /// Notes that a row has these values, and keeps others from having them.
     fn hold(&mut self, row: u32, values: &[u32]) {
-        for lookup in 0..self.keys.lookups() {
+        for lookup in 0..self.keys.all() {
             let key = self.keys.unique(lookup, values);
-            if key != NONE {
+            if key != NONE && self.holds(row, lookup) {
                 let holders = &mut self.rows.holders[lookup];
                 if holders.len() <= key as usize {
                     holders.resize(key as usize + 1, NONE);
@@ -275,10 +376,15 @@ impl IdentityMap {
     fn release(&mut self, row: u32) {
         self.rows.same_as[row as usize] = NONE;
         let values = self.row(row).to_vec();
-        for lookup in 0..self.keys.lookups() {
+        for lookup in 0..self.keys.all() {
             let key = self.keys.unique(lookup, &values);
             if self.holder(lookup, key) == Some(row) {
                 self.rows.holders[lookup][key as usize] = NONE;
+            }
+            if let Some(marked) = self.rows.marked.get_mut(lookup)
+                && marked.get(&key) == Some(&row)
+            {
+                marked.remove(&key);
             }
         }
     }

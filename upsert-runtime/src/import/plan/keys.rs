@@ -13,28 +13,54 @@ const BLANK: u32 = 1 << 31;
 /// How a value is spelled, and its number.
 pub(crate) type Spelled = (Box<str>, u32);
 
-/// The columns of all look-ups, and a number for each value seen in them.
+/// When creating data leave a key column of the row alone that they update.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum LeftOut {
+    /// No update sets it.
+    Always,
+    /// Where its value identifies no record.
+    Blank,
+    /// Where it is NULL.
+    Null,
+    Never,
+}
+
+/// What the keys of a model are. Columns are places in the model.
+pub(crate) struct Shape<'m> {
+    /// The columns of each look-up.
+    pub(crate) lookups: Vec<&'m [usize]>,
+    /// The columns of each further unique key.
+    pub(crate) uniques: Vec<&'m [usize]>,
+    /// The columns that an update may set.
+    pub(crate) updated: &'m [usize],
+    /// Those that creating data leave alone where they have no value.
+    pub(crate) keep_none: &'m [usize],
+}
+
+/// The columns of all keys, look-ups first, then further unique keys, and a number for each value seen in them.
 pub(crate) struct Keys {
     /// Their places in the model.
     pub(crate) columns: Vec<usize>,
-    /// Whether an update may set them.
-    updatable: Vec<bool>,
-    /// For each look-up, where its columns are in `columns`.
-    lookups: Vec<Vec<usize>>,
+    /// When creating data leave them alone.
+    left_out: Vec<LeftOut>,
+    /// How many of the keys are look-ups.
+    lookups: usize,
+    /// For each key, where its columns are in `columns`.
+    keys: Vec<Vec<usize>>,
+    /// For each key, whether rows that are marked as deleted have it too, as the unique index has them in it.
+    pub(crate) marked_hold: Vec<bool>,
+    /// Whether records find rows that are marked as deleted.
+    pub(crate) finds_marked: bool,
     /// For each of `columns`, the number of each value by the bytes that are compared.
     values: Vec<Numbers>,
     /// For each of `columns`, by their hashes, the values that are known to be no other.
     told_apart: Vec<HashMap<Box<[u8]>, Vec<Spelled>>>,
-    /// For each look-up of several columns, a number for each key.
+    /// For each key of several columns, a number for each value.
     tuples: Vec<HashMap<Box<[u32]>, u32>>,
 }
 
 impl Keys {
-    /// `lookups` are the columns of each look-up, `updated` the columns that an update may set, as places in the model.
-    pub(crate) fn new<'m>(
-        lookups: impl IntoIterator<Item = &'m [usize]>,
-        updated: &[usize],
-    ) -> Self {
+    pub(crate) fn new(shape: &Shape<'_>) -> Self {
         let mut columns: Vec<usize> = Vec::new();
         let mut place = |column: &usize| {
             let known = columns.iter().position(|known| known == column);
@@ -43,20 +69,33 @@ impl Keys {
                 columns.len() - 1
             })
         };
-        let lookups: Vec<Vec<usize>> = lookups
-            .into_iter()
-            .map(|lookup| lookup.iter().map(&mut place).collect())
+        let keys: Vec<Vec<usize>> = shape
+            .lookups
+            .iter()
+            .chain(&shape.uniques)
+            .map(|key| key.iter().map(&mut place).collect())
             .collect();
+        let left_out = |column: &usize| {
+            if !shape.updated.contains(column) {
+                LeftOut::Always
+            } else if shape.lookups.iter().any(|key| key.contains(column)) {
+                LeftOut::Blank
+            } else if shape.keep_none.contains(column) {
+                LeftOut::Null
+            } else {
+                LeftOut::Never
+            }
+        };
         Self {
-            updatable: columns
-                .iter()
-                .map(|column| updated.contains(column))
-                .collect(),
+            left_out: columns.iter().map(left_out).collect(),
             values: columns.iter().map(|_| Numbers::default()).collect(),
             told_apart: columns.iter().map(|_| HashMap::new()).collect(),
-            tuples: lookups.iter().map(|_| HashMap::new()).collect(),
+            tuples: keys.iter().map(|_| HashMap::new()).collect(),
             columns,
-            lookups,
+            lookups: shape.lookups.len(),
+            marked_hold: vec![false; keys.len()],
+            finds_marked: false,
+            keys,
         }
     }
 
@@ -67,7 +106,12 @@ impl Keys {
 
     /// How many look-ups there are.
     pub(crate) fn lookups(&self) -> usize {
-        self.lookups.len()
+        self.lookups
+    }
+
+    /// How many keys there are: look-ups, and behind them further unique keys.
+    pub(crate) fn all(&self) -> usize {
+        self.keys.len()
     }
 
     /// The number of a value of the column at this place in `columns`: the bytes by which it is compared, `None` for NULL.
@@ -104,7 +148,7 @@ impl Keys {
 
     /// The key that these values make, by which a record is found; [`NONE`] if it identifies none.
     pub(crate) fn usable(&mut self, lookup: usize, values: &[u32]) -> u32 {
-        let columns = &self.lookups[lookup];
+        let columns = &self.keys[lookup];
         if columns.iter().any(|&column| values[column] & BLANK != 0) {
             return NONE;
         }
@@ -112,47 +156,50 @@ impl Keys {
     }
 
     /// The key that these values make in a unique index, blank ones too; [`NONE`] if it meets no other.
-    pub(crate) fn unique(&mut self, lookup: usize, values: &[u32]) -> u32 {
+    pub(crate) fn unique(&mut self, key: usize, values: &[u32]) -> u32 {
         let value = |column: &usize| match values[*column] {
             NONE => NONE,
             number => number & !BLANK,
         };
-        match &self.lookups[lookup][..] {
+        match &self.keys[key][..] {
             [column] => value(column),
             columns => {
                 let tuple: Box<[u32]> = columns.iter().map(value).collect();
                 if tuple.contains(&NONE) {
                     return NONE;
                 }
-                let tuples = &mut self.tuples[lookup];
+                let tuples = &mut self.tuples[key];
                 let next = next_number(tuples.len());
                 *tuples.entry(tuple).or_insert(next)
             }
         }
     }
 
-    /// What a row holds once it is updated: blank keys, and columns that no update sets, stay.
-    pub(crate) fn updated(&self, row: &[u32], record: &[u32]) -> Vec<u32> {
-        let columns = row.iter().zip(record).zip(&self.updatable);
+    /// What a row holds once it is updated: blank keys, and columns that no update sets, stay. `follows` says of each column whether
+    /// it becomes the record's, where that is known otherwise.
+    pub(crate) fn updated(&self, row: &[u32], record: &[u32], follows: &[bool]) -> Vec<u32> {
+        let columns = row.iter().zip(record).zip(&self.left_out).enumerate();
         columns
-            .map(|((&row, &record), &updatable)| {
-                if updatable && record & BLANK == 0 {
-                    record
-                } else {
-                    row
-                }
+            .map(|(place, ((&row, &record), left_out))| {
+                let follows = follows.get(place).copied().unwrap_or(match left_out {
+                    LeftOut::Always => false,
+                    LeftOut::Blank => record & BLANK == 0,
+                    LeftOut::Null => record != NONE,
+                    LeftOut::Never => true,
+                });
+                if follows { record } else { row }
             })
             .collect()
     }
 
-    /// The columns of a look-up in which these values differ, as places in the model.
+    /// The columns of a key in which these values differ, as places in the model.
     pub(crate) fn differing(
         &self,
-        lookup: usize,
+        key: usize,
         one: &[u32],
         other: &[u32],
     ) -> impl Iterator<Item = usize> {
-        let columns = self.lookups[lookup].iter();
+        let columns = self.keys[key].iter();
         let differing = columns.filter(|&&column| one[column] != other[column]);
         differing.map(|&column| self.columns[column])
     }

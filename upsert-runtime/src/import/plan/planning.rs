@@ -1,10 +1,11 @@
 //! A plan is made in stages.
 
+use std::collections::HashMap;
 use std::mem;
 
 use super::arbitrate::Arbitration;
 use super::components::Components;
-use super::identity::{Decision, Draft, Rules};
+use super::identity::{Decision, Draft, MissingRows, Rules};
 use super::identity_map::IdentityMap;
 
 /// The plan of an import.
@@ -16,6 +17,18 @@ pub(crate) struct Plan {
     pub(crate) components: Components,
     /// Candidates for deletion that no record is, in the order of their numbers.
     pub(crate) missing: Vec<u32>,
+    /// For records whose data another one gives, which supersedes nothing else, that one.
+    pub(crate) donors: HashMap<u32, u32>,
+}
+
+impl Plan {
+    /// Whether a record waits for the one whose data it gives.
+    pub(crate) fn gives(&self, record: u32) -> bool {
+        // It is superseded, and those that stand alone give nothing.
+        !self.donors.is_empty()
+            && self.decisions[record as usize] == Decision::Superseded
+            && self.components.find(record).is_some()
+    }
 }
 
 /// The making of a plan, stage by stage, so that a task can let others run between the stages. A stage looks at each record a few
@@ -53,7 +66,7 @@ impl<'p> Planning<'p> {
     /// Goes one stage on. Gives the plan after the last one.
     pub(crate) fn step(&mut self) -> Option<Plan> {
         let draft = &mut self.draft;
-        let lookups = draft.map.keys.lookups();
+        let (lookups, keys) = (draft.map.keys.lookups(), draft.map.keys.all());
         self.next = match self.next {
             Stage::Merge => {
                 draft.merge_equal_records();
@@ -67,19 +80,17 @@ impl<'p> Planning<'p> {
                 draft.fall_back(lookup);
                 Stage::FallBack(lookup + 1)
             }
-            Stage::FallBack(_) => {
-                draft.create_the_others();
-                Stage::FindMissing
-            }
+            Stage::FallBack(_) if draft.create_the_others() => Stage::FindMissing,
+            Stage::FallBack(_) => Stage::Merge,
             Stage::FindMissing => {
                 self.missing = draft.missing();
                 Stage::Arbitrate(0)
             }
-            Stage::Arbitrate(lookup) if lookup < lookups => {
-                let may_delete = draft.rules.delete_missing && !draft.has_unknown();
-                let given_away: &[u32] = if may_delete { &self.missing } else { &[] };
-                draft.arbitrate(lookup, given_away, &mut self.arbitration);
-                Stage::Arbitrate(lookup + 1)
+            Stage::Arbitrate(key) if key < keys => {
+                let may_go = draft.rules.missing != MissingRows::Stay && !draft.has_unknown();
+                let given_away: &[u32] = if may_go { &self.missing } else { &[] };
+                draft.arbitrate(key, given_away, &mut self.arbitration);
+                Stage::Arbitrate(key + 1)
             }
             Stage::Arbitrate(_) => {
                 draft.fail_who_gets_no_key(&self.arbitration.failed);
@@ -96,8 +107,10 @@ impl<'p> Planning<'p> {
         let draft = &mut self.draft;
         let needs = mem::take(&mut self.arbitration.needs).into_iter();
         let needs = needs.filter(|need| draft.is_to_do(need.record));
-        let components = Components::of(needs, &draft.owner);
+        let donors = draft.donors();
+        let components = Components::of(needs, &draft.owner, &donors);
         Plan {
+            donors,
             decisions: mem::take(&mut draft.decisions)
                 .into_iter()
                 .flatten()

@@ -109,6 +109,11 @@ impl Bisection {
         (of(whole), of(lessened))
     }
 
+    /// The records of all groups.
+    pub(super) fn members(&self) -> impl Iterator<Item = &Member> {
+        self.groups.iter().flat_map(|group| &group.members)
+    }
+
     /// The records among which the one is that an error came of: it alone if that is known. `None` if there are none.
     pub(super) fn records(&self, culprit: Option<u32>) -> Option<RangeInclusive<u32>> {
         if let Some(record) = culprit.filter(|_| self.row_by_row) {

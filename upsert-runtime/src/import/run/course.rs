@@ -2,18 +2,20 @@
 
 use crate::backend::Supported;
 use crate::error::Error;
-use crate::import::batch::moved;
+use crate::import::batch::{Judge, moved};
 use crate::import::notify::Finished;
-use crate::import::options::{Missing, OnFailure, OnTakeover, Options};
-use crate::import::plan::Rules;
+use crate::import::options::{Missing, OnFailure, OnTakeover, Only, Options};
+use crate::import::plan::{Decision, MissingRows, Plan, Rules};
 use crate::import::source::Source;
 use crate::mapping::Mapping;
 
-use super::first_pass::FirstPass;
+use super::first_pass::{FirstPass, Learned};
 use super::ledger::{Ledger, Wishes};
-use super::missing::ShareLimit;
 use super::place::Place;
+use super::refusal::refusal;
 use super::second_pass::SecondPass;
+use super::share::{ShareLimit, check_changes};
+use super::stop::Stopper;
 use super::table::Table;
 
 /// Why an import ended before its end.
@@ -21,6 +23,8 @@ pub(super) enum Halt {
     Failed(Error),
     /// Others have, or may have, moved rows while everything was done in one transaction, which must begin anew.
     Moved,
+    /// The caller wants it to end.
+    Stop,
 }
 
 impl Halt {
@@ -28,7 +32,8 @@ impl Halt {
     pub(super) fn into_error<DB: Supported>(self, mapping: Mapping<DB>) -> Error {
         match self {
             Self::Failed(error) => error,
-            Self::Moved => moved(mapping),
+            // Who is stopped has no error; this is asked of those that have one.
+            Self::Moved | Self::Stop => moved(mapping),
         }
     }
 }
@@ -43,6 +48,7 @@ impl From<Error> for Halt {
 pub(super) struct Course<'t, DB: Supported> {
     table: Table<'t, DB>,
     ledger: Ledger<'t>,
+    stop: Stopper<'t>,
     plain: Plain,
 }
 
@@ -51,7 +57,10 @@ pub(super) struct Course<'t, DB: Supported> {
 struct Plain {
     chunk_size: usize,
     max_share: f64,
-    deletes_missing: bool,
+    max_changed_share: Option<f64>,
+    max_failed: Option<u64>,
+    missing: Missing,
+    only_updates: bool,
     never_takes_over: bool,
     stays: bool,
 }
@@ -65,7 +74,10 @@ impl<'t, DB: Supported> Course<'t, DB> {
         let plain = Plain {
             chunk_size: options.chunk_size,
             max_share: options.max_share,
-            deletes_missing: options.missing == Missing::Delete,
+            max_changed_share: options.max_changed_share,
+            max_failed: options.max_failed,
+            missing: options.missing,
+            only_updates: options.rules.only == Some(Only::Update),
             never_takes_over: options.on_takeover == OnTakeover::Never,
             stays: !options.dry_run,
         };
@@ -73,16 +85,21 @@ impl<'t, DB: Supported> Course<'t, DB> {
             changes: options.changes,
             is_one_transaction: options.is_one_transaction,
             aborts: options.on_failure == OnFailure::Abort,
+            max_failed: options.max_failed,
         };
+        let marks = options.missing == Missing::Mark;
         let Options {
-            scope,
+            rules,
             each,
             progress,
+            stop,
             ..
         } = options;
+        let model = mapping.model.name;
         Self {
-            table: Table::new(mapping, place, scope.as_deref_mut()),
-            ledger: Ledger::new(each.as_deref_mut(), progress.as_deref_mut(), wishes),
+            table: Table::new(mapping, place, Judge::new(mapping, rules), marks),
+            ledger: Ledger::new(model, each.as_deref_mut(), progress.as_deref_mut(), wishes),
+            stop: Stopper::new(stop.as_mut()),
             plain,
         }
     }
@@ -104,54 +121,96 @@ impl<'t, DB: Supported> Course<'t, DB> {
         let Plain {
             chunk_size,
             max_share,
-            deletes_missing,
+            missing,
             ..
         } = self.plain;
+        let mut missing = match missing {
+            Missing::Keep => MissingRows::Stay,
+            Missing::Delete => MissingRows::Go,
+            Missing::Mark => MissingRows::AreMarked,
+        };
         Box::pin(self.table.learn()).await?;
-        let candidates = if deletes_missing {
+        let candidates = if missing != MissingRows::Stay {
             let noting = self.table.note_candidates(&mut self.ledger, chunk_size);
             Box::pin(noting).await?
         } else {
             0
         };
         let keeps_rows = self.table.keeps_rows(self.ledger.wants_rows());
-        let first_pass = FirstPass::new(&mut self.table, chunk_size, keeps_rows);
-        let learned = Box::pin(first_pass.run(source)).await?;
+        let keeps_errors = self.plain.max_failed.is_some();
+        let keeps = (keeps_rows, keeps_errors);
+        let first_pass = FirstPass::new(&mut self.table, chunk_size, keeps);
+        let mut learned = Box::pin(first_pass.run(source, &mut self.stop)).await?;
         if self.table.locks_first {
             self.table.place.mark().await?;
         }
         // Nobody knows which rows are missing if a record could not be looked up.
-        let rules = self.rules(deletes_missing && !learned.is_incomplete);
+        if learned.is_incomplete {
+            missing = MissingRows::Stay;
+        }
+        let rules = self.rules(missing);
         let plan = self.table.plan(&rules).await;
         self.ledger.miss(plan.missing.len() as u64);
-        let delete_missing = rules.delete_missing;
-        if delete_missing {
+        if missing != MissingRows::Stay {
             let limit = ShareLimit {
                 candidates,
                 max_share,
             };
             let model = self.table.mapping.model.name;
             limit.check(&mut self.table.map, &plan, model)?;
-            if !plan.missing.is_empty() {
+            if !plan.missing.is_empty() && missing == MissingRows::Go {
                 Box::pin(self.table.ask_references()).await?;
             }
         }
+        if let Some(max_share) = self.plain.max_changed_share {
+            let model = self.table.mapping.model.name;
+            check_changes(&self.table.map, &plan, max_share, model)?;
+        }
+        if let Some(most) = self.plain.max_failed {
+            self.fail_beforehand(&mut learned, &plan, most)?;
+        }
         let (table, ledger) = (&mut self.table, &mut self.ledger);
         let second_pass = SecondPass::new(table, ledger, learned, (rules, plan), chunk_size);
-        let plan = Box::pin(second_pass.run(source)).await?;
-        if delete_missing && !self.ledger.has_failures() {
-            let missing = &plan.missing;
+        let plan = Box::pin(second_pass.run(source, &mut self.stop)).await?;
+        if missing != MissingRows::Stay && !self.ledger.has_failures() {
+            let (ledger, stop) = (&mut self.ledger, &mut self.stop);
             let deleting = self
                 .table
-                .delete_missing(missing, &mut self.ledger, chunk_size);
+                .delete_missing(&plan.missing, ledger, stop, chunk_size);
             Box::pin(deleting).await?;
         }
+        self.ledger.complete();
         self.ledger.tell_progress();
         Ok(())
     }
 
+    /// Fails before anything is written if more records fail by the plan than may.
+    fn fail_beforehand(
+        &mut self,
+        learned: &mut Learned,
+        plan: &Plan,
+        most: u64,
+    ) -> Result<(), Error> {
+        let mapping = self.table.mapping;
+        let decisions = (0_u32..).zip(&plan.decisions);
+        let fails = |(record, decision): &(u32, &Decision)| {
+            learned.has_error(*record) || refusal(mapping, **decision).is_some()
+        };
+        let failing: Vec<_> = decisions.filter(fails).collect();
+        if failing.len() as u64 <= most {
+            return Ok(());
+        }
+        for (record, decision) in failing {
+            let error = learned.take_error(record);
+            if let Some(error) = error.or_else(|| refusal(mapping, *decision)) {
+                self.ledger.fail(record, error)?;
+            }
+        }
+        Ok(())
+    }
+
     /// What the plan may do.
-    fn rules(&self, delete_missing: bool) -> Rules {
+    fn rules(&self, missing: MissingRows) -> Rules {
         let model = self.table.mapping.model;
         let never = self.plain.never_takes_over;
         Rules {
@@ -165,7 +224,8 @@ impl<'t, DB: Supported> Course<'t, DB> {
                 .iter()
                 .map(|key| key.columns.contains(&model.id))
                 .collect(),
-            delete_missing,
+            missing,
+            only_updates: self.plain.only_updates,
         }
     }
 

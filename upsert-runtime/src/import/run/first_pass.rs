@@ -6,14 +6,16 @@ use std::mem;
 
 use crate::backend::Supported;
 use crate::error::Error;
-use crate::import::batch::{KeptRow, KeptRows, KeyReader, Keyed};
+use crate::import::batch::{Judge, KeptRow, KeptRows, KeyReader, Keyed};
 use crate::import::plan::{IdentityMap, RecordState};
 use crate::import::source::Source;
 use crate::mapping::Mapping;
 use crate::step::Session;
 use crate::transaction::UnitOfWork;
-use crate::value::New;
+use crate::value::{New, Row};
 
+use super::course::Halt;
+use super::stop::Stopper;
 use super::table::Table;
 
 /// What the first reading showed, beside what the identity map knows of it.
@@ -28,6 +30,11 @@ pub(super) struct Learned {
 }
 
 impl Learned {
+    /// Whether a record could not be looked up, or is an error of the source.
+    pub(super) fn has_error(&self, record: u32) -> bool {
+        self.errors.contains_key(&record)
+    }
+
     /// Why a record could not be looked up.
     pub(super) fn take_error(&mut self, record: u32) -> Option<Error> {
         self.errors.remove(&record)
@@ -53,11 +60,18 @@ pub(super) struct FirstPass<'p, 't, DB: Supported> {
     chunk_size: usize,
     /// Whether rows that are to be changed are kept for the second reading.
     keeps_rows: bool,
+    /// Whether errors of the source are kept, since they are counted before anything is written.
+    keeps_errors: bool,
 }
 
 impl<'p, 't, DB: Supported> FirstPass<'p, 't, DB> {
-    pub(super) fn new(table: &'p mut Table<'t, DB>, chunk_size: usize, keeps_rows: bool) -> Self {
+    pub(super) fn new(
+        table: &'p mut Table<'t, DB>,
+        chunk_size: usize,
+        (keeps_rows, keeps_errors): (bool, bool),
+    ) -> Self {
         Self {
+            keeps_errors,
             table,
             learned: Learned::default(),
             chunk_size,
@@ -66,10 +80,15 @@ impl<'p, 't, DB: Supported> FirstPass<'p, 't, DB> {
     }
 
     /// Reads the source to its end.
-    pub(super) async fn run(mut self, source: &mut Source<'_>) -> Result<Learned, Error> {
+    pub(super) async fn run(
+        mut self,
+        source: &mut Source<'_>,
+        stop: &mut Stopper<'_>,
+    ) -> Result<Learned, Halt> {
         let may_change = source.may_change();
         let mut reader = source.open();
         let mut chunk = Vec::new();
+        stop.check().await?;
         while let Some(item) = reader.next().await {
             if may_change {
                 let hash = hash(self.table.mapping, &item);
@@ -78,6 +97,7 @@ impl<'p, 't, DB: Supported> FirstPass<'p, 't, DB> {
             chunk.extend(self.note(item));
             if chunk.len() >= self.chunk_size {
                 self.look_up(mem::take(&mut chunk)).await?;
+                stop.check().await?;
             }
         }
         if !chunk.is_empty() {
@@ -89,10 +109,20 @@ impl<'p, 't, DB: Supported> FirstPass<'p, 't, DB> {
     /// Takes note of an item of the source; a record is to be looked up.
     fn note(&mut self, item: Result<New, Error>) -> Option<(u32, New)> {
         let Table { map, mapping, .. } = &mut *self.table;
-        let Ok(new) = item else {
-            self.learned.is_incomplete = true;
-            map.add_record(RecordState::Absent);
-            return None;
+        let version = item.as_ref().ok().and_then(mapping.fields.version);
+        if let Some(versions) = &mut map.records.versions {
+            versions.push(version);
+        }
+        let new = match item {
+            Ok(new) => new,
+            Err(error) => {
+                self.learned.is_incomplete = true;
+                let record = map.add_record(RecordState::Absent);
+                if self.keeps_errors {
+                    self.learned.errors.insert(record, error);
+                }
+                return None;
+            }
         };
         let mut lookups = mapping.model.lookups.iter();
         self.learned.is_incomplete |= !lookups.any(|key| mapping.usable(key, &new));
@@ -109,6 +139,7 @@ impl<'p, 't, DB: Supported> FirstPass<'p, 't, DB> {
                 map: &mut self.table.map,
                 collated: &self.table.facts.collated,
                 locks: self.table.locks_first,
+                judge: self.table.judge.reborrow(),
                 kept: keeps.then_some(&mut self.table.kept),
                 records: &records,
             };
@@ -137,6 +168,8 @@ struct LookUp<'i, DB: Supported> {
     collated: &'i [usize],
     /// Whether the rows that are found are locked.
     locks: bool,
+    /// What the rules say.
+    judge: Judge<'i, DB>,
     /// Where rows go that are changed and need not be read again.
     kept: Option<&'i mut KeptRows>,
     records: &'i [(u32, New)],
@@ -169,13 +202,12 @@ impl<DB: Supported> UnitOfWork<DB> for LookUp<'_, DB> {
         } else {
             reader.find(&records, None).await?
         };
-        let mut rows = HashMap::new();
-        for read in found.rows {
-            let (row, _) = self.map.see(&read.id, &read.values);
-            rows.insert(row, (read.row, read.version));
+        let mut rows = RowsRead::new();
+        for (number, read, _) in found.note(self.map).0 {
+            rows.insert(number, (read.row, read.version));
         }
-        for (lookup, key) in found.ambiguous {
-            self.map.see_ambiguous(lookup, key);
+        if !self.judge.is_plain() {
+            self.judge(&rows);
         }
         // What is unchanged need not be read again, nor what can be told to be still as it was.
         for (record, new) in self.records {
@@ -185,7 +217,10 @@ impl<DB: Supported> UnitOfWork<DB> for LookUp<'_, DB> {
             let Some((stored, _)) = rows.get(&number) else {
                 continue;
             };
-            if !self.mapping.would_change(stored, new) {
+            if self.map.verdicts.left(*record, number).is_some() {
+                continue;
+            }
+            if !self.judge.would_change(stored, new) {
                 self.map.note_same(number, *record);
             } else if let Some(kept) = &mut self.kept
                 && let Some((row, Some((version, bytes)))) = rows.remove(&number)
@@ -203,6 +238,23 @@ impl<DB: Supported> UnitOfWork<DB> for LookUp<'_, DB> {
         Ok(())
     }
 }
+
+impl<DB: Supported> LookUp<'_, DB> {
+    /// Asks the rules of each record and each of these rows that it may be.
+    fn judge(&mut self, rows: &RowsRead) {
+        for (record, new) in self.records {
+            for number in self.map.all_found(*record) {
+                if let Some((stored, _)) = rows.get(&number) {
+                    let verdict = self.judge.verdict(stored, new, &self.map.keys);
+                    self.map.verdicts.note(*record, number, verdict);
+                }
+            }
+        }
+    }
+}
+
+/// Rows by their numbers, with their versions and how many bytes they are.
+type RowsRead = HashMap<u32, (Row, Option<(i64, usize)>)>;
 
 /// A hash of the record's keys.
 fn hash<DB: Supported>(mapping: Mapping<DB>, item: &Result<New, Error>) -> u64 {

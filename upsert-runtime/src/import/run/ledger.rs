@@ -1,6 +1,6 @@
 //! The books of an import: what is counted, what is told now, and what is kept to be told later.
 
-use crate::error::{Error, Failure, Report, Unreadable};
+use crate::error::{Error, Failure, Operation, Report, Step, Unreadable};
 use crate::import::batch::Settled;
 use crate::import::notify::{Finished, Kept};
 use crate::import::options::{OnProgress, OnRow};
@@ -16,10 +16,13 @@ pub(super) struct Wishes {
     pub(super) is_one_transaction: bool,
     /// Whether a record that fails ends the import.
     pub(super) aborts: bool,
+    /// How many records may fail.
+    pub(super) max_failed: Option<u64>,
 }
 
 /// Counts what becomes of records and rows, and tells those who want to hear of it.
 pub(super) struct Ledger<'t> {
+    model: &'static str,
     report: Report<Row>,
     /// Rows of which something is told in the end.
     kept: Vec<Kept>,
@@ -29,13 +32,15 @@ pub(super) struct Ledger<'t> {
 }
 
 impl<'t> Ledger<'t> {
-    /// A ledger without entries.
+    /// A ledger without entries, of an import of this model.
     pub(super) fn new(
+        model: &'static str,
         each: Option<&'t mut OnRow<'_>>,
         progress: Option<&'t mut OnProgress<'_>>,
         wishes: Wishes,
     ) -> Self {
         Self {
+            model,
             report: Report::default(),
             kept: Vec::new(),
             each: match each {
@@ -100,6 +105,16 @@ impl<'t> Ledger<'t> {
         }
     }
 
+    /// Notes that the import came to its end.
+    pub(super) fn complete(&mut self) {
+        self.report.complete = true;
+    }
+
+    /// Counts a record that has no row, and was not to get one.
+    pub(super) fn skip(&mut self) {
+        self.report.count(&Outcome::Skipped { matched_by: None });
+    }
+
     /// Counts a record that another one is.
     pub(super) fn supersede(&mut self) {
         self.report.records += 1;
@@ -115,6 +130,15 @@ impl<'t> Ledger<'t> {
         if self.wishes.aborts {
             return Err(Error::Aborted {
                 failure: Box::new(failure),
+            });
+        }
+        let failed = self.report.failed.len() as u64;
+        if self.wishes.max_failed.is_some_and(|most| failed >= most) {
+            let at = failure.error.step();
+            return Err(Error::TooManyFailed {
+                at: at.unwrap_or(Step::new(Some(self.model), Operation::LookUpMany)),
+                failed: failed + 1,
+                last: Box::new(failure),
             });
         }
         self.report.records += 1;

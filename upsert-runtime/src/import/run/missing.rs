@@ -4,60 +4,18 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::backend::{Dialect as _, Supported};
-use crate::error::{Error, MAX_SHARE, Unreadable};
+use crate::error::{Error, Unreadable};
 use crate::import::batch::{Cursor, Deleter, KeyReader, Numbering, SelectedRow, SelfReference};
-use crate::import::plan::{IdentityMap, Keys, Plan, RowState};
+use crate::import::plan::{Keys, RowState};
 use crate::mapping::Mapping;
 use crate::step::Session;
 use crate::transaction::UnitOfWork;
 use crate::value::Row;
 
+use super::course::Halt;
 use super::ledger::Ledger;
+use super::stop::Stopper;
 use super::table::Table;
-
-/// Guards against an import that would delete too much.
-pub(super) struct ShareLimit {
-    /// How many rows could be missing.
-    pub(super) candidates: u64,
-    /// The largest share of them that may be.
-    pub(super) max_share: f64,
-}
-
-impl ShareLimit {
-    /// Refuses a plan by which too much is missing. Rows that it lets stay are no candidates any more: no later plan deletes
-    /// what was not guarded.
-    pub(super) fn check(
-        &self,
-        map: &mut IdentityMap,
-        plan: &Plan,
-        model: &'static str,
-    ) -> Result<(), Error> {
-        let missing = plan.missing.len() as u64;
-        let is_empty = map.records.states.is_empty();
-        #[expect(clippy::cast_precision_loss, reason = "a share needs no more digits")]
-        let (share, all) = (missing as f64, self.candidates as f64);
-        // So that a share that is no number allows nothing.
-        let is_within_share = share <= self.max_share * all;
-        if is_empty || !is_within_share {
-            return Err(Error::Refused {
-                model,
-                option: MAX_SHARE,
-                count: missing,
-                of: self.candidates,
-                missing,
-                candidates: self.candidates,
-            });
-        }
-        for (row, state) in map.rows.states.iter_mut().enumerate() {
-            let is_missing =
-                u32::try_from(row).is_ok_and(|row| plan.missing.binary_search(&row).is_ok());
-            if *state == RowState::Candidate && !is_missing {
-                *state = RowState::Here;
-            }
-        }
-        Ok(())
-    }
-}
 
 impl<DB: Supported> Table<'_, DB> {
     /// Notes the rows that are to be deleted if no record is one of them, and gives their number. One that cannot be read is none
@@ -84,14 +42,14 @@ impl<DB: Supported> Table<'_, DB> {
                     }
                 };
                 // Nothing is kept of the others.
-                if self.candidates.has(&selected.row) {
+                if self.judge.may_go(&selected.row) {
                     let mut numbering = Numbering {
                         mapping: self.mapping,
                         keys: &mut self.map.keys,
                         collated: &self.facts.collated,
                     };
                     let values = numbering.of_row(&selected)?;
-                    let (row, _) = self.map.see(&selected.id(self.mapping)?, &values);
+                    let (row, _) = self.map.see(&selected.id(self.mapping)?, &values, false);
                     self.map.set_row(row, RowState::Candidate);
                     candidates += 1;
                 }
@@ -105,8 +63,9 @@ impl<DB: Supported> Table<'_, DB> {
         &mut self,
         missing: &[u32],
         ledger: &mut Ledger<'_>,
+        stop: &mut Stopper<'_>,
         page_size: usize,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Halt> {
         let left: HashSet<u32> = missing
             .iter()
             .copied()
@@ -118,6 +77,7 @@ impl<DB: Supported> Table<'_, DB> {
         let mut refused = Vec::new();
         let mut cursor = Cursor::default();
         loop {
+            stop.check().await?;
             let page = self.page(&cursor, page_size).await?;
             let mut rows = Vec::new();
             if page.is_empty() {
@@ -145,6 +105,7 @@ impl<DB: Supported> Table<'_, DB> {
             let mut parts = Vec::new();
             // A row mostly refers to one that was there before it.
             for rows in refused.rchunks(page_size) {
+                stop.check().await?;
                 parts.push(self.delete(rows.to_vec(), missing, ledger).await?);
             }
             let still: Vec<Arc<Row>> = parts.into_iter().rev().flatten().collect();
@@ -187,7 +148,8 @@ impl<DB: Supported> Table<'_, DB> {
                     missing,
                     collated: &self.facts.collated,
                     references: &self.references,
-                    candidates: self.candidates.reborrow(),
+                    judge: self.judge.reborrow(),
+                    marks: self.marks,
                     size: DB::Driver::CAPABILITIES.most_values,
                 },
             };
@@ -278,15 +240,15 @@ impl<DB: Supported> UnitOfWork<DB> for Deletion<'_, DB> {
         let Deleter {
             map,
             collated,
-            candidates,
+            judge,
             ..
         } = &mut self.deleter;
         let mut reader = KeyReader::new(session, &mut map.keys, collated);
         let locked = reader.lock(self.rows).await?;
         let mut doomed = Vec::new();
         for read in locked {
-            let (row, _) = map.see(&read.id, &read.values);
-            if map.is_candidate(row) && candidates.has(&read.row) {
+            let (row, _) = map.see(&read.id, &read.values, read.is_marked);
+            if map.is_candidate(row) && judge.may_go(&read.row) {
                 doomed.push(read.row);
             }
         }

@@ -1,10 +1,12 @@
 //! The second reading of the source: records are put into chunks, and chunks are written, in halves where one is refused.
 
+use std::collections::HashMap;
+
 use sqlx_core::rt;
 
 use crate::backend::Supported;
 use crate::error::{Error, Operation, Step};
-use crate::import::batch::{Attempt, Chunk, Manner, Member, Moved, Settled, Written, moved};
+use crate::import::batch::{Attempt, Chunk, Manner, Member, Moved, Settled, Written, left, moved};
 use crate::import::plan::{Decision, Plan, RecordState, RowState, Rules};
 use crate::import::source::{Reader, Source};
 use crate::mapping::Mapping;
@@ -18,6 +20,7 @@ use super::first_pass::Learned;
 use super::ledger::Ledger;
 use super::queue::Queue;
 use super::refusal::{not_permitted, refusal};
+use super::stop::Stopper;
 use super::table::Table;
 
 /// How many times in a row a chunk may be planned again because its rows have moved. What the import moves by its own writes does
@@ -62,7 +65,12 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
     }
 
     /// Reads the source again and writes what the plan says. Gives the plan as it is in the end.
-    pub(super) async fn run(mut self, source: &mut Source<'_>) -> Result<Plan, Halt> {
+    pub(super) async fn run(
+        mut self,
+        source: &mut Source<'_>,
+        stop: &mut Stopper<'_>,
+    ) -> Result<Plan, Halt> {
+        stop.check().await?;
         let may_change = source.may_change();
         let mut reader = source.open();
         let mut record = 0;
@@ -75,14 +83,17 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
             // What was planned again is written before more is read.
             while self.queue.ready_records() >= self.chunk_size {
                 Box::pin(self.flush()).await?;
+                stop.check().await?;
             }
             if self.settled_unwritten >= self.chunk_size {
                 self.settled_unwritten = 0;
                 self.ledger.tell_progress();
                 rt::yield_now().await;
+                stop.check().await?;
             }
         }
         while !self.queue.is_idle() {
+            stop.check().await?;
             Box::pin(self.flush()).await?;
         }
         debug_assert!(
@@ -116,21 +127,23 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
             return self.ledger.fail(record, error);
         }
         let decision = self.plan.decisions[record as usize];
-        if let Decision::Row { row, lookup } = decision
-            && self.is_settled(record, row)
+        if let Some((row, lookup)) = decision.row()
+            && let Some(outcome) = self.settled(record, row, lookup, decision)
         {
-            self.settle_unwritten(record, row, lookup);
+            self.settle_unwritten(record, row, outcome);
             return Ok(());
         }
-        if decision.is_to_write() {
+        let left = matches!(decision, Decision::Left { why, .. } if !why.is_failure());
+        if decision.is_to_write() || left || self.plan.gives(record) {
             self.queue.add(member, &self.plan.components);
             return Ok(());
         }
-        match refusal(self.table.mapping, decision, &member.new) {
-            None => {
-                self.table.map.set_record(record, RecordState::Superseded);
-                self.ledger.supersede();
+        match refusal(self.table.mapping, decision) {
+            None if decision == Decision::Skipped => {
+                self.table.map.set_record(record, RecordState::Told);
+                self.ledger.skip();
             }
+            None => self.supersede(record),
             Some(error) => {
                 self.table.map.set_record(record, RecordState::Told);
                 self.ledger.fail(record, error)?;
@@ -143,23 +156,32 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
         Ok(())
     }
 
-    /// Whether the first reading has shown all that there is to know of a record: its row is as it wants it, no other record needs a
-    /// key of it, what is written to others leaves it alone, and nobody wants it locked or wants to see it.
-    fn is_settled(&self, record: u32, row: u32) -> bool {
-        let map = &self.table.map;
-        map.is_same(row, record)
-            && self.plan.components.find(record).is_none()
-            && !self.reads_unchanged()
+    /// What became of a record, if the first reading has shown all that there is to know of it: its row is as it wants it, or is left alone,
+    /// no other record needs a key of it, what is written to others leaves it alone, and nobody wants it locked or wants to see it.
+    fn settled(&self, record: u32, row: u32, lookup: u8, decision: Decision) -> Option<Outcome> {
+        if self.plan.components.find(record).is_some() || self.reads_unchanged() {
+            return None;
+        }
+        let matched_by = self.table.mapping.model.lookups[usize::from(lookup)].name;
+        match decision {
+            Decision::Left { why, .. } => left(why, matched_by),
+            _ if self.table.map.is_same(row, record) => Some(Outcome::Unchanged { matched_by }),
+            _ => None,
+        }
+    }
+
+    /// Notes that another record is this one.
+    fn supersede(&mut self, record: u32) {
+        self.table.map.set_record(record, RecordState::Superseded);
+        self.ledger.supersede();
     }
 
     fn reads_unchanged(&self) -> bool {
         self.table.reads_unchanged(self.ledger.wants_rows())
     }
 
-    /// Notes that a record is its row already.
-    fn settle_unwritten(&mut self, record: u32, row: u32, lookup: u8) {
-        let matched_by = self.table.mapping.model.lookups[usize::from(lookup)].name;
-        let outcome = Outcome::Unchanged { matched_by };
+    /// Notes that a record writes nothing to its row.
+    fn settle_unwritten(&mut self, record: u32, row: u32, outcome: Outcome) {
         self.table.map.set_record(record, RecordState::Done(row));
         self.ledger.settle(Settled {
             record,
@@ -179,7 +201,14 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
         while let Some(batch) = batches.pop() {
             let (attempt, culprit) = Box::pin(self.attempt(&batch)).await;
             match attempt {
-                Ok(Attempt::Written(written)) => self.settle(written),
+                Ok(Attempt::Written(written)) => {
+                    self.settle(written);
+                    for member in batch.members() {
+                        if self.plan.gives(member.record) {
+                            self.supersede(member.record);
+                        }
+                    }
+                }
                 Ok(Attempt::NotPermitted(records)) => {
                     let (rest, lessened) = batch.without(&records);
                     for record in records {
@@ -221,6 +250,8 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
     /// Writes a batch once. An error may come with the record that it is about.
     async fn attempt(&mut self, batch: &Bisection) -> (Result<Attempt, Error>, Option<u32>) {
         let reads_unchanged = self.reads_unchanged();
+        let merged = self.merged(batch);
+        let finds_marked = self.table.judge.finds_marked();
         let table = &mut *self.table;
         let mut chunk = Chunk {
             mapping: table.mapping,
@@ -229,7 +260,9 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
             collated: &table.facts.collated,
             groups: &batch.groups,
             references: &table.references,
-            candidates: table.candidates.reborrow(),
+            merged: &merged,
+            judge: table.judge.reborrow(),
+            marks: table.marks,
             kept: &mut table.kept,
             key_columns: &mut table.key_columns,
             is_readable: &mut table.is_readable,
@@ -238,7 +271,7 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
             manner: Manner {
                 locks_all: table.place.is_one_transaction(),
                 is_serial: table.place.is_serial(),
-                locks_found: !reads_unchanged,
+                locks_found: !reads_unchanged && !finds_marked,
                 creates_unseen: table.facts.are_keys_unique && !table.place.is_one_transaction(),
                 reads_back: self.ledger.wants_rows(),
                 reads_updates: table.facts.alters_updates,
@@ -255,6 +288,27 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
         let culprit = chunk.culprit;
         table.moved = chunk.moved;
         (result, culprit)
+    }
+
+    /// The records of a batch that are written with the data of another one, with the keys that they have themselves.
+    fn merged(&self, batch: &Bisection) -> HashMap<u32, Member> {
+        let mut merged = HashMap::new();
+        if self.plan.donors.is_empty() {
+            return merged;
+        }
+        let members: HashMap<u32, &New> = batch
+            .members()
+            .map(|member| (member.record, &member.new))
+            .collect();
+        let with_keys_of = self.table.mapping.fields.with_keys_of;
+        for (&record, &new) in &members {
+            let donor = self.plan.donors.get(&record);
+            if let Some(donor) = donor.and_then(|donor| members.get(donor)) {
+                let new = with_keys_of(donor, new);
+                merged.insert(record, Member { record, new });
+            }
+        }
+        merged
     }
 
     /// Tells the record of a single group that is at fault. Gives what is left of a component.
@@ -282,7 +336,11 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
         self.moves = 0;
         let map = &mut self.table.map;
         for (row, deleted) in written.deleted {
-            map.lose(row);
+            if self.table.marks {
+                map.mark(row);
+            } else {
+                map.lose(row);
+            }
             self.ledger.delete(deleted);
         }
         for read in written.besides {
@@ -305,6 +363,8 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
             let row = match (settled.row, last) {
                 (Some(row), None) => row,
                 (Some(row), Some(last)) => {
+                    // It may have been marked as deleted.
+                    map.set_row(row, RowState::Here);
                     map.write(row, &last);
                     row
                 }

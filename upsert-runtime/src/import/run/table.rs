@@ -8,10 +8,9 @@ use sqlx_core::rt;
 use crate::backend::{Dialect as _, Supported};
 use crate::error::Error;
 use crate::import::batch::{
-    self, Candidates, Facts, KeptRows, KeyColumns, KeyReader, Moved, NumberedRow, SelfReference,
+    self, Facts, Judge, KeptRows, KeyColumns, KeyReader, Moved, NumberedRow, SelfReference,
 };
-use crate::import::options::OfRow;
-use crate::import::plan::{IdentityMap, Keys, Plan, Planning, Rules};
+use crate::import::plan::{IdentityMap, Keys, Plan, Planning, Rules, Shape, Versions};
 use crate::mapping::Mapping;
 use crate::step::Session;
 use crate::transaction::UnitOfWork;
@@ -33,8 +32,10 @@ pub(super) struct Table<'t, DB: Supported> {
     pub(super) key_columns: KeyColumns,
     /// Whether a row that the import created could be read.
     pub(super) is_readable: bool,
-    /// Which rows may be missing.
-    pub(super) candidates: Candidates<'t, DB>,
+    /// What the rules say of its rows.
+    pub(super) judge: Judge<'t, DB>,
+    /// Whether rows that no record is are marked as deleted.
+    pub(super) marks: bool,
     /// Whether the rows that the records find are locked before the plan is made.
     pub(super) locks_first: bool,
     /// Whether rows that come up on the way are taken for those that its own writes put there.
@@ -48,14 +49,25 @@ impl<'t, DB: Supported> Table<'t, DB> {
     pub(super) fn new(
         mapping: Mapping<DB>,
         place: Place<'t, DB>,
-        scope: Option<&'t mut OfRow<'_>>,
+        judge: Judge<'t, DB>,
+        marks: bool,
     ) -> Self {
-        let model = mapping.model;
-        let keys = Keys::new(model.lookups.iter().map(|key| key.columns), model.updated);
+        let (model, rules) = (mapping.model, mapping.fields.rules);
+        let keys = Keys::new(&Shape {
+            lookups: model.lookups.iter().map(|key| key.columns).collect(),
+            uniques: rules.uniques.iter().map(|key| key.columns).collect(),
+            updated: model.updated,
+            keep_none: rules.keep_none,
+        });
+        let mut map = IdentityMap::new(keys);
+        let is_older = mapping.fields.is_older;
+        map.records.versions = rules.newer.map(|_| Versions::new(is_older));
+        map.keys.finds_marked = judge.finds_marked();
         Self {
             facts: Facts::default(),
-            map: IdentityMap::new(keys),
-            candidates: Candidates::new(mapping, scope),
+            map,
+            judge,
+            marks,
             references: Vec::new(),
             kept: KeptRows::default(),
             locks_first: false,
@@ -75,6 +87,10 @@ impl<'t, DB: Supported> Table<'t, DB> {
             keys: &self.map.keys,
         };
         self.facts = self.place.run(&mut work).await?;
+        self.map
+            .keys
+            .marked_hold
+            .clone_from(&self.facts.marked_hold);
         Ok(())
     }
 
@@ -99,6 +115,7 @@ impl<'t, DB: Supported> Table<'t, DB> {
         let Moved {
             strangers,
             by_others,
+            ..
         } = mem::take(&mut self.moved);
         let rows: Vec<&Row> = strangers.iter().map(|read| &read.row).collect();
         let mut work = Locks {
@@ -120,7 +137,11 @@ impl<'t, DB: Supported> Table<'t, DB> {
         let Moved {
             strangers,
             by_others,
+            by_versions,
         } = &self.moved;
+        if *by_versions {
+            return true;
+        }
         if *by_others || !self.place.is_one_transaction() {
             return false;
         }

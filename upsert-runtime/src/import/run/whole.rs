@@ -80,6 +80,12 @@ impl<DB: Supported> Whole<'_, DB> {
         }
         match course.run(&mut self.source).await {
             Ok(()) => Ok(End::Finished(course.finish())),
+            // Nothing stays, and nothing is told of what does not.
+            Err(Halt::Stop) => Ok(End::Finished(Finished {
+                stays: false,
+                report: Report::default(),
+                kept: Vec::new(),
+            })),
             Err(Halt::Moved) if locks_first && may_start_over => Ok(End::Undone {
                 by_others: course.start_over().await?,
             }),
