@@ -7,7 +7,7 @@ mod suite {
     mod import {
         mod oracle;
 
-        #[path = "oracle/by_hand.rs"]
+        #[path = "oracle/by_hand/mod.rs"]
         mod by_hand;
     }
 }

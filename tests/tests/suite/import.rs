@@ -23,6 +23,7 @@ mod parking;
 mod property;
 mod ruled;
 mod ruled_cases;
+mod rules;
 mod statements;
 mod things;
 mod together;
@@ -53,6 +54,7 @@ pub(super) fn add(suite: &mut upsert_tests::Suite<crate::Sqlx>) {
     own_writes::add(suite);
     parking::add(suite);
     property::add(suite);
+    rules::add(suite);
     statements::add(suite);
     together::add(suite);
     tree::add(suite);

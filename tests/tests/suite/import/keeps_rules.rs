@@ -138,7 +138,7 @@ fn finished(
     mut told: BTreeMap<u64, oracle::Outcome>,
 ) -> Result<(), String> {
     for failure in &report.failed {
-        let cause = match &failure.error {
+        let why = match &failure.error {
             Error::NoUsableKey { .. } => Cause::NoUsableKey,
             Error::IdentityConflict { .. } => Cause::Identity,
             Error::Conflict { .. } => Cause::Conflict,
@@ -146,7 +146,7 @@ fn finished(
             Error::Deleted { .. } => Cause::Deleted,
             other => return Err(format!("{other}")),
         };
-        let before = told.insert(failure.index, oracle::Outcome::Failed(cause));
+        let before = told.insert(failure.index, oracle::Outcome::Failed(why));
         check(before.is_none(), || format!("{} told twice", failure.index))?;
     }
     // Who has no row in the end is not told; and where nobody looks only failures are.

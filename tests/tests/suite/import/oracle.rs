@@ -7,6 +7,7 @@ mod contention;
 mod identity;
 mod rules;
 mod settle;
+mod words;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -14,6 +15,7 @@ use std::ops::Range;
 use upsert_runtime::{OnDeleted, Only};
 
 pub(super) use self::rules::Merge;
+pub(super) use self::words::in_words;
 
 /// A row as stored. `keys[l]` is the value of the model's look-up number `l` (each look-up is one
 /// column); behind the look-ups come unique columns that are none. None is NULL.
@@ -85,6 +87,10 @@ pub(super) struct Options {
 
 /// Who may overwrite what. The default is a model and an import without such rules.
 #[derive(Debug, Clone, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own"
+)]
 pub(super) struct Rules {
     /// How many of the keys are unique columns and no look-ups.
     pub uniques: usize,

@@ -1,5 +1,7 @@
 //! The table of the tests about rules: a model that declares all of them.
 
+use std::fmt::Write as _;
+
 use sqlx::AssertSqlSafe;
 use sqlx::types::chrono::{DateTime, Utc};
 use upsert_runtime::LockedUpsert;
@@ -50,6 +52,11 @@ impl Indexes {
 
 /// Makes the table, in place of one that is there.
 pub(super) async fn with_table(db: &Db, indexes: Indexes) {
+    db.run(&table(indexes)).await;
+}
+
+/// The statements that make it.
+pub(super) fn table(indexes: Indexes) -> String {
     let mut sql = "DROP TABLE IF EXISTS ruled; \
          CREATE TABLE ruled (id {id}, remote_id {text}, slug {text} NOT NULL, code {text}, position bigint, name {text} NOT NULL, \
          note {text}, version bigint, seen bigint NOT NULL, locked boolean NOT NULL DEFAULT false, deleted_at {time} NULL)"
@@ -59,9 +66,12 @@ pub(super) async fn with_table(db: &Db, indexes: Indexes) {
         Indexes::Partial => " WHERE deleted_at IS NULL",
     };
     for key in ["remote_id", "slug", "code", "position"] {
-        sql += &format!("; CREATE UNIQUE INDEX ruled_{key} ON ruled ({key}){live}");
+        let _ = write!(
+            sql,
+            "; CREATE UNIQUE INDEX ruled_{key} ON ruled ({key}){live}"
+        );
     }
-    db.run(&sql).await;
+    sql
 }
 
 /// A row to be stored.
@@ -117,6 +127,12 @@ pub(super) async fn store(
             rows.push(new);
         }
     }
+    put(db, &rows).await;
+    rows
+}
+
+/// Stores these rows in place of those that are there.
+pub(super) async fn put(db: &Db, rows: &[Row]) {
     // Ids of created rows are greater than these.
     let mut sql = match Sqlx::TARGET {
         "postgres" => "TRUNCATE ruled; ALTER SEQUENCE ruled_id_seq RESTART WITH 100",
@@ -132,7 +148,6 @@ pub(super) async fn store(
         sql += &values.join(", ");
     }
     db.run(&sql).await;
-    rows
 }
 
 fn values(row: &Row) -> String {
