@@ -4,6 +4,7 @@ mod alone;
 mod columns;
 mod delete;
 mod insert;
+mod known;
 mod lookup;
 mod session;
 mod spelling;

@@ -12,12 +12,16 @@ use crate::mapping::{Mapping, Target};
 use crate::schema::{KeyPath, Sql};
 use crate::value::{Changes, KeyParts, New, Row};
 
+use super::known::{self, Kind, Shape};
+
 /// A statement: its text, and the values that are bound so far.
 pub(crate) struct Statement<DB: Supported> {
     pub(super) text: Cow<'static, str>,
     pub(crate) arguments: DB::Arguments,
     /// Whether the connection keeps it prepared.
     keep_prepared: bool,
+    /// Whether the text is all there, so that only values are bound.
+    pub(super) is_known: bool,
 }
 
 /// What binds values, each behind the text that is there.
@@ -28,6 +32,23 @@ impl<DB: Supported> Statement<DB> {
             text: text.into(),
             arguments: DB::Arguments::default(),
             keep_prepared: true,
+            is_known: false,
+        }
+    }
+
+    /// A statement of this shape. If that was put together before, its text is there, and what is written behind it is left out.
+    pub(super) fn shaped(mapping: Mapping<DB>, shape: Option<Shape>) -> Self {
+        let text = shape.and_then(|shape| known::text(mapping.sql(), shape));
+        Self {
+            is_known: text.is_some(),
+            ..Self::new(text.unwrap_or_default())
+        }
+    }
+
+    /// Keeps the text, which is all there, for the next statement of this shape.
+    pub(super) fn keep(&mut self, mapping: Mapping<DB>, shape: Option<Shape>) {
+        if let (false, Some(shape)) = (self.is_known, shape) {
+            known::keep(mapping.sql(), shape, &self.text);
         }
     }
 
@@ -58,7 +79,9 @@ impl<DB: Supported> Statement<DB> {
 
     /// Writes text behind what is there.
     pub(crate) fn push(&mut self, text: &str) {
-        self.text.to_mut().push_str(text);
+        if !self.is_known {
+            self.text.to_mut().push_str(text);
+        }
     }
 
     /// A comma before all but the first.
@@ -70,6 +93,9 @@ impl<DB: Supported> Statement<DB> {
 
     /// The placeholder of the value that was bound last.
     pub(crate) fn placeholder(&mut self) {
+        if self.is_known {
+            return;
+        }
         // Writing to a `String` cannot fail.
         let _ = self.arguments.format_placeholder(self.text.to_mut());
     }
@@ -242,8 +268,14 @@ impl<DB: Supported> Statement<DB> {
     /// `INSERT … VALUES (…) RETURNING …; SELECT … WHERE "id" = last_insert_rowid() AND changes() > 0`
     pub(crate) fn insert(mapping: Mapping<DB>, new: &New, quiet: bool) -> sqlx::Result<Self> {
         let sql = mapping.sql();
-        let mut this = Self::new(format!("{} VALUES (", sql.insert));
+        let shape = Shape::new(Kind::Insert { quiet }, [], []);
+        let mut this = Self::shaped(mapping, shape);
+        this.push(sql.insert);
+        this.push(" VALUES (");
         this.created(mapping, new)?;
+        if this.is_known {
+            return Ok(this);
+        }
         this.push(")");
         if quiet {
             this.push(DB::Driver::CAPABILITIES.quiet_insert.unwrap_or_default());
@@ -254,6 +286,7 @@ impl<DB: Supported> Statement<DB> {
             let id = sql.names[mapping.model.id];
             this.push(&format!("; {select}{from} WHERE {id}{is_created}"));
         }
+        this.keep(mapping, shape);
         Ok(this)
     }
 
@@ -316,35 +349,38 @@ impl<DB: Supported> Statement<DB> {
         columns: &[usize],
     ) -> sqlx::Result<Self> {
         let sql = mapping.sql();
-        let mut this = Self::set(mapping, row, changes, columns)?;
+        let shape = Shape::new(Kind::Update, columns.iter().copied(), []);
+        let mut this = Self::shaped(mapping, shape);
+        this.set(mapping, row, changes, columns)?;
         this.push(sql.returning.unwrap_or_default());
         if DB::Driver::CAPABILITIES.reads_behind.is_some() {
             this.push("; ");
             this.push(sql.by_id);
             mapping.bind_id(row, &mut this.arguments)?;
         }
+        this.keep(mapping, shape);
         Ok(this)
     }
 
     /// The same, and nothing is returned.
     pub(super) fn set(
+        &mut self,
         mapping: Mapping<DB>,
         row: &Row,
         changes: &Changes,
         columns: &[usize],
-    ) -> sqlx::Result<Self> {
+    ) -> sqlx::Result<()> {
         let sql = mapping.sql();
-        let mut this = Self::new(sql.update.to_owned());
+        self.push(sql.update);
         for (place, &column) in columns.iter().enumerate() {
-            this.separate(place);
-            this.push(sql.names[column]);
-            this.push(" = ");
-            this.change(mapping, changes, column)?;
+            self.separate(place);
+            self.push(sql.names[column]);
+            self.push(" = ");
+            self.change(mapping, changes, column)?;
         }
-        this.push(sql.touch);
-        this.push(sql.where_id);
-        this.id(mapping, row)?;
-        Ok(this)
+        self.push(sql.touch);
+        self.push(sql.where_id);
+        self.id(mapping, row)
     }
 
     /// `DELETE FROM "taxonomy" WHERE "id" = $1`
