@@ -265,7 +265,7 @@ impl<DB: Supported> Statement<DB> {
     }
 
     /// `INSERT … VALUES (…) ON CONFLICT DO NOTHING RETURNING …`, or
-    /// `INSERT … VALUES (…) RETURNING …; SELECT … WHERE "id" = last_insert_rowid() AND changes() > 0`
+    /// `INSERT … VALUES (…) RETURNING "id"; SELECT … WHERE "id" = last_insert_rowid() AND changes() > 0`
     pub(crate) fn insert(mapping: Mapping<DB>, new: &New, quiet: bool) -> sqlx::Result<Self> {
         let sql = mapping.sql();
         let shape = Shape::new(Kind::Insert { quiet }, [], []);
@@ -280,11 +280,14 @@ impl<DB: Supported> Statement<DB> {
         if quiet {
             this.push(DB::Driver::CAPABILITIES.quiet_insert.unwrap_or_default());
         }
-        this.returning(mapping);
         if let Some(is_created) = DB::Driver::CAPABILITIES.reads_behind {
             let Sql { select, from, .. } = sql;
             let id = sql.names[mapping.model.id];
-            this.push(&format!("; {select}{from} WHERE {id}{is_created}"));
+            this.push(&format!(
+                " RETURNING {id}; {select}{from} WHERE {id}{is_created}"
+            ));
+        } else {
+            this.returning(mapping);
         }
         this.keep(mapping, shape);
         Ok(this)
@@ -339,7 +342,7 @@ impl<DB: Supported> Statement<DB> {
     }
 
     /// `UPDATE … SET "name" = $1, "updated_at" = clock_timestamp() WHERE "id" = $2 RETURNING …`, or
-    /// `UPDATE … WHERE "id" = ? RETURNING …; SELECT …`
+    /// `UPDATE … WHERE "id" = ? RETURNING 1; SELECT …`
     ///
     /// The columns come in the model's order, so that the same change is the same text.
     pub(crate) fn update(
@@ -352,11 +355,13 @@ impl<DB: Supported> Statement<DB> {
         let shape = Shape::new(Kind::Update, columns.iter().copied(), []);
         let mut this = Self::shaped(mapping, shape);
         this.set(mapping, row, changes, columns)?;
-        this.push(sql.returning.unwrap_or_default());
         if DB::Driver::CAPABILITIES.reads_behind.is_some() {
-            this.push("; ");
+            // That there is a row is all that the first one tells.
+            this.push(" RETURNING 1; ");
             this.push(sql.by_id);
             mapping.bind_id(row, &mut this.arguments)?;
+        } else {
+            this.push(sql.returning.unwrap_or_default());
         }
         this.keep(mapping, shape);
         Ok(this)
