@@ -1,7 +1,5 @@
 //! Which record is which row, judged over the whole import.
 
-use std::collections::HashMap;
-
 use super::identity_map::{IdentityMap, RecordState, RowState};
 use super::keys::NONE;
 
@@ -165,12 +163,13 @@ impl<'p> Draft<'p> {
 
     /// The others fall back to this look-up, judged against the keys as the owners will leave them.
     pub(super) fn fall_back(&mut self, lookup: usize) {
-        let mut wanted: HashMap<u32, Vec<u32>> = HashMap::new();
+        // Each with its key. A million records may find nothing by their first one, so there is no list for each key.
+        let mut wanted: Vec<(u32, u32)> = Vec::new();
         for record in self.records() {
             if self.decisions[record as usize].is_none() {
                 let key = self.map.record_key(record, lookup);
                 if key != NONE {
-                    wanted.entry(key).or_default().push(record);
+                    wanted.push((key, record));
                 }
             }
         }
@@ -187,16 +186,19 @@ impl<'p> Draft<'p> {
                 }
             }
         }
+        // Of each key, the records in their order.
+        wanted.sort_unstable();
+        let by_key = || wanted.chunk_by(|(one, _), (other, _)| one == other);
         // Rows without an owner at the start: no key of this look-up is judged by what became of another one.
-        let free_row = |draft: &Self, key| {
-            let row = draft.map.holder(lookup, key);
-            row.filter(|&row| draft.unowned(row))
-        };
-        let wanted: Vec<_> = wanted
-            .into_iter()
-            .map(|(key, records)| (key, free_row(self, key), records))
+        let free_rows: Vec<u32> = by_key()
+            .map(|records| {
+                let row = self.map.holder(lookup, records[0].0);
+                row.filter(|&row| self.unowned(row)).unwrap_or(NONE)
+            })
             .collect();
-        for (key, row, records) in wanted {
+        for (records, row) in by_key().zip(free_rows) {
+            let (key, row) = (records[0].0, (row != NONE).then_some(row));
+            let records = records.iter().map(|&(_, record)| record);
             if self.map.is_ambiguous(lookup, key) {
                 let lookup = small(lookup);
                 for record in records {
@@ -206,9 +208,9 @@ impl<'p> Draft<'p> {
             }
             let winner = match row {
                 None if *at(&mut has_owner, key, false) => None,
-                _ => self.last_with_earlier_key(&records, lookup),
+                _ => self.last_with_earlier_key(records.clone(), lookup),
             };
-            for &record in records.iter().filter(|&&record| Some(record) != winner) {
+            for record in records.filter(|&record| Some(record) != winner) {
                 let earlier = self.usable_before(record, lookup);
                 self.decide(record, lost(lookup, earlier));
             }
@@ -219,10 +221,14 @@ impl<'p> Draft<'p> {
     }
 
     /// Of records that want the same row, the one that gets it: the last that an earlier key identifies, else the last.
-    fn last_with_earlier_key(&mut self, records: &[u32], lookup: usize) -> Option<u32> {
-        let mut from_last = records.iter().rev().copied();
+    fn last_with_earlier_key(
+        &mut self,
+        records: impl DoubleEndedIterator<Item = u32> + Clone,
+        lookup: usize,
+    ) -> Option<u32> {
+        let mut from_last = records.clone().rev();
         let with_earlier = from_last.find(|&record| self.usable_before(record, lookup).is_some());
-        with_earlier.or_else(|| records.last().copied())
+        with_earlier.or_else(|| records.last())
     }
 
     /// The record takes the row, unless the row is another record by an earlier key and that forbids it.
