@@ -50,6 +50,9 @@ pub(crate) struct Line {
     /// Rounds of each import
     #[arg(long, value_name = "N", default_value = "5", value_parser = times())]
     imports: usize,
+    /// Rows of others in the table, beside those of the contenders
+    #[arg(long, value_name = "N", default_value = "5000")]
+    others: usize,
     /// Another build of this program (target/release/upsert-benches of another tree) as a peer
     #[arg(long, value_name = "PROGRAM")]
     against: Option<PathBuf>,
@@ -156,7 +159,7 @@ impl TryFrom<Line> for Arguments {
             } else {
                 Effort {
                     records: 100,
-                    others: 5_000,
+                    others: line.others,
                     rounds: line.rounds,
                     repeats: line.repeats,
                     hot_rounds: line.rounds.div_ceil(3),
