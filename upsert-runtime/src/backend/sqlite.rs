@@ -39,6 +39,7 @@ impl Dialect for Sqlite {
         may_return: None,
         // A deferred transaction that has read cannot always become a writer, however long it waits.
         begin: "BEGIN IMMEDIATE",
+        begin_checked: None,
         begin_held: None,
         within: None,
         check: None,
