@@ -50,6 +50,9 @@ pub(crate) struct Line {
     /// Rounds of each import
     #[arg(long, value_name = "N", default_value = "5", value_parser = times())]
     imports: usize,
+    /// Rows of others in the table [default: 5000, and none where an import is measured]
+    #[arg(long, value_name = "N")]
+    others: Option<usize>,
     /// Another build of this program (target/release/upsert-benches of another tree) as a peer
     #[arg(long, value_name = "PROGRAM")]
     against: Option<PathBuf>,
@@ -156,7 +159,8 @@ impl TryFrom<Line> for Arguments {
             } else {
                 Effort {
                     records: 100,
-                    others: 5_000,
+                    others: line.others.unwrap_or(5_000),
+                    import_others: line.others.unwrap_or(0),
                     rounds: line.rounds,
                     repeats: line.repeats,
                     hot_rounds: line.rounds.div_ceil(3),

@@ -27,6 +27,8 @@ pub(crate) struct Effort {
     pub(crate) records: usize,
     /// Rows of others in the table, so that no contender reads it from end to end.
     pub(crate) others: usize,
+    /// The same where an import is measured: how much larger the table is.
+    pub(crate) import_others: usize,
     pub(crate) rounds: usize,
     pub(crate) repeats: usize,
     /// Rounds on hot rows: a slice there is sixteen times as long, and on SQLite most of it is sleep, as who finds the file
@@ -222,7 +224,9 @@ pub(crate) async fn bulks<DB: Engine>(
         records,
         rounds: 1,
     };
-    place.keep(&rows.before()).await?;
+    let stored = rows.before().into_iter();
+    let stored: Vec<_> = stored.chain(others(effort.import_others)).collect();
+    place.keep(&stored).await?;
     let after = rows.after();
     let mut measured = Measured::new(contenders, records);
     for round in 0..effort.imports {

@@ -6,6 +6,7 @@ use crate::measure::Effort;
 pub(crate) const EFFORT: Effort = Effort {
     records: 100,
     others: 100,
+    import_others: 0,
     rounds: 1,
     repeats: 2,
     hot_rounds: 1,

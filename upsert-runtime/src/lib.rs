@@ -56,7 +56,7 @@
 //!
 //! | | PostgreSQL | MySQL, MariaDB | SQLite |
 //! | --- | --- | --- | --- |
-//! | a transaction of ours | `BEGIN ISOLATION LEVEL READ COMMITTED` | `SET TRANSACTION ISOLATION LEVEL READ COMMITTED; BEGIN; SAVEPOINT upsert_begin` | `BEGIN IMMEDIATE` |
+//! | a transaction of ours | `BEGIN ISOLATION LEVEL READ COMMITTED` | `SET TRANSACTION ISOLATION LEVEL READ COMMITTED; BEGIN` | `BEGIN IMMEDIATE` |
 //! | what locks the row | `FOR NO KEY UPDATE` | `FOR UPDATE` | the write transaction: one writer in the whole database |
 //! | until when | the transaction ends | the transaction ends | the transaction ends |
 //!

@@ -5,6 +5,7 @@ mod columns;
 mod delete;
 mod holder;
 mod insert;
+mod known;
 mod lookup;
 mod session;
 mod spelling;

@@ -438,7 +438,7 @@ async fn what_no_pause_mends(db: Db) {
 /// It refuses statements unread, a COMMIT too.
 async fn a_node_without_a_quorum(db: Db) {
     with_rows(&db, []).await;
-    let begin = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; BEGIN; SAVEPOINT upsert_begin";
+    let begin = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; BEGIN";
     for (n, statement) in (0..).zip([begin, "SELECT", "INSERT", "COMMIT"]) {
         let refusing = || {
             let refused = [statement, "ROLLBACK"].map(|statement| answer(statement, "", "1047"));

@@ -32,6 +32,8 @@ pub(super) fn rules(model: &Model) -> TokenStream {
     if fields.is_empty() {
         return TokenStream::new();
     }
+    const ALL: usize = 5;
+    let others = (fields.len() < ALL).then(|| quote! { .._rt::Rules::NONE });
     let versions = newer.map(|(_, column)| versions(model, column));
     let is_deleted = deleted.map(|column| {
         let name = &column.name.ident;
@@ -44,7 +46,7 @@ pub(super) fn rules(model: &Model) -> TokenStream {
     quote! {
         const RULES: &'static _rt::Rules = &_rt::Rules {
             #(#fields,)*
-            .._rt::Rules::NONE
+            #others
         };
 
         #versions

@@ -38,6 +38,9 @@ pub struct Capabilities {
     /// Begins a transaction in which a locking read sees what others have committed meanwhile.
     pub begin: &'static str,
 
+    /// The same in a transaction whose end is checked, as the caller may do in it what he likes, if that takes more.
+    pub begin_checked: Option<&'static str>,
+
     /// Begins one on a connection that its holder goes on with: the first text, then the second. Where a ROLLBACK cannot be queued behind
     /// a BEGIN that is under way, nothing can be written in what the first one begins.
     pub begin_held: Option<[&'static str; 2]>,
@@ -45,7 +48,7 @@ pub struct Capabilities {
     /// Gives a row where a transaction is open, for all that can be told, if BEGIN is not refused in one.
     pub within: Option<&'static str>,
 
-    /// Fails if the transaction that `begin` began has been undone or has ended.
+    /// Fails if the transaction, which was begun to be checked, has been undone or has ended.
     pub check: Option<&'static str>,
 
     /// Succeeds, and begins a transaction, only where none is open; for a database whose other statements do not tell.

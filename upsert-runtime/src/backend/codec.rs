@@ -244,6 +244,20 @@ fn without_paths(name: &str) -> String {
 
 impl StdError for Mismatch {}
 
+/// The bytes of a text, a number or `None`, which is what most keys are; `None` for a value of any other type.
+#[cfg(feature = "sqlite")]
+pub(super) fn bytes_of_plain(value: &dyn std::any::Any) -> Option<Bytes> {
+    let bytes = |text: &String| text.as_bytes().to_vec();
+    if let Some(text) = value.downcast_ref::<String>() {
+        return Some(Some(bytes(text)));
+    }
+    if let Some(text) = value.downcast_ref::<Option<String>>() {
+        return Some(text.as_ref().map(bytes));
+    }
+    let number = value.downcast_ref::<i64>()?;
+    Some(Some(number.to_le_bytes().to_vec()))
+}
+
 /// Whether this is one of the plain types, none of which has a value for NULL.
 pub(super) fn has_no_null<T: 'static>() -> bool {
     use std::any::TypeId;

@@ -49,12 +49,16 @@ impl Dialect for MySql {
         // <https://mariadb.com/docs/server/reference/sql-statements/comment-syntax#executable-comment-syntax>
         may_return: Some([" /*M!100500 RETURNING ", " */"]),
         // For the one transaction; the session keeps its own level. REPEATABLE READ, the default, locks the gap around a key
-        // that is not there, and inserters of different keys deadlock. The savepoint is what `check` looks for.
-        begin: "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; BEGIN; SAVEPOINT upsert_begin",
+        // that is not there, and inserters of different keys deadlock.
+        begin: "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; BEGIN",
+        // The savepoint is what `check` looks for.
+        begin_checked: Some(
+            "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; BEGIN; SAVEPOINT upsert_begin",
+        ),
         // Within a transaction the first statement of both is refused, where BEGIN would commit it.
         begin_held: Some([
             "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; START TRANSACTION READ ONLY",
-            "ROLLBACK; SET TRANSACTION ISOLATION LEVEL READ COMMITTED; BEGIN; SAVEPOINT upsert_begin",
+            "ROLLBACK; SET TRANSACTION ISOLATION LEVEL READ COMMITTED; BEGIN",
         ]),
         within: None,
         // A deadlock rolls the whole transaction back, savepoints included, and later statements autocommit.

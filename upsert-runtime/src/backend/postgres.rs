@@ -48,6 +48,7 @@ impl Dialect for Postgres {
         may_return: None,
         // Whatever the session's default is: above READ COMMITTED the loser of a create race never sees the winner's row.
         begin: "BEGIN ISOLATION LEVEL READ COMMITTED",
+        begin_checked: None,
         begin_held: None,
         // A transaction's time is that of its first statement.
         within: Some("SELECT 1 WHERE now() <> statement_timestamp()"),

@@ -6,7 +6,7 @@ use sqlx::error::{BoxDynError, DatabaseError};
 use sqlx::sqlite::{SqliteArgumentsBuffer, SqliteConnection, SqliteTypeInfo};
 use sqlx::{AssertSqlSafe, Database, Row, Sqlite, Type, TypeInfo};
 
-use super::codec::{Bytes, Column, codec};
+use super::codec::{Bytes, Column, bytes_of_plain, codec};
 use super::dialect::{RowList, path, unquoted};
 use super::wire::{hand_over, wire};
 use super::{
@@ -40,6 +40,7 @@ impl Dialect for Sqlite {
         may_return: None,
         // A deferred transaction that has read cannot always become a writer, however long it waits.
         begin: "BEGIN IMMEDIATE",
+        begin_checked: None,
         begin_held: None,
         within: None,
         check: None,
@@ -344,8 +345,11 @@ impl Codec<Self> for Sqlite {
         !converts || T::compatible(sql) || T::compatible(&<[u8] as Type<Self>>::type_info())
     }
 
-    // sqlx shows an argument in no other way than this one.
+    // sqlx shows an argument in no other way than this one, which takes its time.
     fn bytes<T: Column<Self>>(value: &T) -> Result<Bytes, BoxDynError> {
+        if let Some(bytes) = bytes_of_plain(value) {
+            return Ok(bytes);
+        }
         let mut buffer = SqliteArgumentsBuffer::default();
         let is_null = value.encode_by_ref(&mut buffer)?;
         // What is no number is stored as NULL.

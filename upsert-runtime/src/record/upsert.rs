@@ -1,7 +1,10 @@
 //! An upsert, in a transaction of its own or in the caller's.
 
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+
+use tracing::Span;
 use tracing::field::Empty;
-use tracing::{Instrument, Span};
 
 use crate::backend::Supported;
 use crate::error::Error;
@@ -22,15 +25,15 @@ pub(crate) async fn upsert<DB: Supported>(
     record: Record<'_>,
 ) -> Result<Option<Upserted<Row>>, Error> {
     let span = record.span.clone();
-    let upsert = async {
+    let upsert = pin!(async {
         let mut chain = Chain::new(mapping, record, false)?;
         let locking = Locking {
             rows: chain.rows(),
             ..locking
         };
         transaction::run(connections, retry, locking, &mut chain).await
-    };
-    let result = upsert.instrument(span.clone()).await;
+    });
+    let result = within(&span, upsert).await;
     tell(&span, &result);
     result
 }
@@ -42,17 +45,22 @@ pub(crate) async fn upsert_in<DB: Supported>(
     record: Record<'_>,
 ) -> Result<Option<Upserted<Row>>, Error> {
     let span = record.span.clone();
-    let upsert = async {
+    let upsert = pin!(async {
         let mut chain = Chain::new(mapping, record, true)?;
         let locking = Locking {
             rows: chain.rows(),
             ..locking
         };
         transaction::run_in(&mut tx, locking, &mut chain).await
-    };
-    let result = upsert.instrument(span.clone()).await;
+    });
+    let result = within(&span, upsert).await;
     tell(&span, &result);
     result
+}
+
+/// Polls a future within the span. It stays where it is: an `Instrumented` would be a place that it is moved to.
+async fn within<F: Future>(span: &Span, mut future: Pin<&mut F>) -> F::Output {
+    poll_fn(|context| span.in_scope(|| future.as_mut().poll(context))).await
 }
 
 /// A span that tells the outcome: names and numbers only, never a value.

@@ -10,6 +10,7 @@ use crate::mapping::Mapping;
 use crate::schema::{Lookup, Sql};
 use crate::value::{Changes, New, Row};
 
+use super::known::{Kind, Shape};
 use super::{Assignments, Found, Session, Statement};
 
 /// What a look without a lock tells.
@@ -142,12 +143,21 @@ impl<DB: Supported> Statement<DB> {
         let Sql { select, from, .. } = sql;
         let id = sql.names[mapping.model.id];
         let live = mapping.deleted_sql().map_or("", |marks| marks.live);
-        let mut this = Self::new(format!("{select}, CASE"));
+        let shape = Shape::new(Kind::Look, mapping.usable_places(new), []);
+        let mut this = Self::shaped(mapping, shape);
+        this.push(select);
+        this.push(", CASE");
         let mut looks = Vec::new();
         for (place, lookup) in mapping.usable_lookups(new) {
             let has_key = this.has_key(mapping, new, lookup)?;
+            if this.is_known {
+                continue;
+            }
             this.push(&format!(" WHEN {has_key} THEN {place}"));
             looks.push(format!("(SELECT {id}{from} WHERE {has_key}{live})"));
+        }
+        if this.is_known {
+            return Ok(this);
         }
         let Alone { is_own, mark, .. } = alone;
         let (own, version, looks) = (sql.own("mark"), version(alone, sql), looks.join(", "));
@@ -156,6 +166,7 @@ impl<DB: Supported> Statement<DB> {
             " END, {version} FROM (SELECT {mark} AS {own} WHERE {is_own}) {own} \
              LEFT JOIN {table} ON {id} = COALESCE({looks})"
         ));
+        this.keep(mapping, shape);
         Ok(this)
     }
 
@@ -177,14 +188,25 @@ impl<DB: Supported> Statement<DB> {
             data: Some((changes, columns)),
             mark: None,
         };
-        let mut this = Self::set(mapping, &found.row, assignments)?;
-        this.push(&format!(" AND ({} = ", version(alone, mapping.sql())));
+        let set = model.updated.iter().copied();
+        let set = set.filter(|&column| (fields.in_changes)(changes, column).is_some());
+        let kind = match new {
+            Some(_) => Kind::UpdateAlone(found.lookup),
+            None => Kind::UpdateVersion,
+        };
+        let shape = Shape::new(kind, columns.iter().copied(), set);
+        let mut this = Self::shaped(mapping, shape);
+        this.set(mapping, &found.row, assignments)?;
+        if !this.is_known {
+            this.push(&format!(" AND ({} = ", version(alone, mapping.sql())));
+        }
         let bound = DB::Driver::bind_number(number, &mut this.arguments);
         bound.map_err(sqlx::Error::Encode)?;
         this.placeholder();
         if let Some(new) = new {
             let has_key = this.has_key(mapping, new, &model.lookups[found.lookup])?;
-            this.push(&format!(" OR ({has_key}"));
+            this.push(" OR (");
+            this.push(&has_key);
             for &column in model.updated {
                 let Some(change) = (fields.in_changes)(changes, column) else {
                     continue;
@@ -194,34 +216,48 @@ impl<DB: Supported> Statement<DB> {
                 } else {
                     ("IS NOT DISTINCT FROM", (fields.in_row)(&found.row, column))
                 };
-                let name = mapping.sql().names[column];
-                this.push(&format!(" AND {name}{text} {is} "));
+                for piece in [" AND ", mapping.sql().names[column], text, " ", is, " "] {
+                    this.push(piece);
+                }
                 mapping.bind(column, Some(value), &mut this.arguments)?;
                 this.placeholder();
                 this.push(text);
             }
             this.push(")");
         }
-        this.push(&format!(") AND {}", alone.is_unmarked));
+        this.push(") AND ");
+        this.push(alone.is_unmarked);
         mapping.bind_id(&found.row, &mut this.arguments)?;
+        if this.is_known {
+            return Ok(this);
+        }
         let mut has_id = format!("{} = ", mapping.sql().names[model.id]);
         // Writing to a `String` cannot fail.
         let _ = this.arguments.format_placeholder(&mut has_id);
         this.all_or_nothing(alone, mapping, vec![has_id]);
+        this.keep(mapping, shape);
         Ok(this)
     }
 
     /// `INSERT … SELECT $1, … WHERE … ON CONFLICT DO NOTHING`
     fn insert_alone(alone: &Alone, mapping: Mapping<DB>, new: &New) -> sqlx::Result<Self> {
-        let mut this = Self::new(format!("{} SELECT ", mapping.sql().insert));
+        let shape = Shape::new(Kind::InsertAlone, mapping.usable_places(new), []);
+        let mut this = Self::shaped(mapping, shape);
+        this.push(mapping.sql().insert);
+        this.push(" SELECT ");
         this.created(mapping, new)?;
-        this.push(&format!(" WHERE {}", alone.is_unmarked));
+        this.push(" WHERE ");
+        this.push(alone.is_unmarked);
         this.push(DB::Driver::CAPABILITIES.quiet_insert.unwrap_or_default());
         let mut keys = Vec::new();
         for (_, lookup) in mapping.usable_lookups(new) {
             keys.push(this.has_key(mapping, new, lookup)?);
         }
+        if this.is_known {
+            return Ok(this);
+        }
         this.all_or_nothing(alone, mapping, keys);
+        this.keep(mapping, shape);
         Ok(this)
     }
 
@@ -249,7 +285,7 @@ impl<DB: Supported> Statement<DB> {
         .into();
     }
 
-    /// `"site_id" = $1 AND "slug" = $2`, bound.
+    /// `"site_id" = $1 AND "slug" = $2`, bound; nothing where the text is known.
     fn has_key(
         &mut self,
         mapping: Mapping<DB>,
@@ -258,11 +294,14 @@ impl<DB: Supported> Statement<DB> {
     ) -> sqlx::Result<String> {
         let mut text = String::new();
         for (part, &column) in lookup.columns.iter().enumerate() {
+            mapping.bind_new(new, column, &mut self.arguments)?;
+            if self.is_known {
+                continue;
+            }
             let and = if part > 0 { " AND " } else { "" };
             for piece in [and, mapping.sql().names[column], " = "] {
                 text.push_str(piece);
             }
-            mapping.bind_new(new, column, &mut self.arguments)?;
             // Writing to a `String` cannot fail.
             let _ = self.arguments.format_placeholder(&mut text);
         }
@@ -281,6 +320,10 @@ impl<DB: Supported> Mapping<DB> {
     fn usable_lookups(self, new: &New) -> impl Iterator<Item = (usize, &'static Lookup)> + '_ {
         let lookups = self.model.lookups.iter().enumerate();
         lookups.filter(move |(_, lookup)| self.usable(lookup, new))
+    }
+
+    fn usable_places(self, new: &New) -> impl Iterator<Item = usize> + '_ {
+        self.usable_lookups(new).map(|(place, _)| place)
     }
 }
 

@@ -54,20 +54,21 @@ impl<DB: Supported> Session<'_, DB> {
                 _ => Sent::Inserted(DB::Driver::inserted_id(&done)),
             });
         };
-        let Ok(row) = mapping.decode(row) else {
+        if DB::Driver::CAPABILITIES.reads_behind.is_some() {
+            let id = DB::Driver::selected_bytes(row, 0)?;
+            // The row with the last number is this one, unless the id is none that the database gives.
+            return match rows.get(1) {
+                Some(read) if DB::Driver::selected_bytes(read, mapping.model.id)? == id => {
+                    mapping.decode(read).map(Sent::Row)
+                }
+                _ => Ok(Sent::Inserted(None)),
+            };
+        }
+        Ok(match mapping.decode(row) {
+            Ok(row) => Sent::Row(row),
             // A trigger behind it may have mended it.
-            return Ok(Sent::Inserted(DB::Driver::inserted_id(&done)));
-        };
-        if DB::Driver::CAPABILITIES.reads_behind.is_none() {
-            return Ok(Sent::Row(row));
-        }
-        // The row with the last number is this one, unless the id is none that the database gives.
-        if let Some(read) = rows.get(1).map(|read| mapping.decode(read)).transpose()?
-            && mapping.id_bytes(&read)? == mapping.id_bytes(&row)?
-        {
-            return Ok(Sent::Row(read));
-        }
-        self.read_again(&row).await.map(Sent::Row)
+            Err(_) => Sent::Inserted(DB::Driver::inserted_id(&done)),
+        })
     }
 
     /// Reads the row that was just inserted, where no `RETURNING` gives it: by its own id, else by a key of the record, which no

@@ -14,12 +14,16 @@ use crate::value::{Changes, KeyParts, New, Row, Value};
 
 use super::Assignments;
 
+use super::known::{self, Kind, Shape};
+
 /// A statement: its text, and the values that are bound so far.
 pub(crate) struct Statement<DB: Supported> {
     pub(super) text: Cow<'static, str>,
     pub(crate) arguments: DB::Arguments,
     /// Whether the connection keeps it prepared.
     keep_prepared: bool,
+    /// Whether the text is all there, so that only values are bound.
+    pub(super) is_known: bool,
 }
 
 /// What binds values, each behind the text that is there.
@@ -30,6 +34,23 @@ impl<DB: Supported> Statement<DB> {
             text: text.into(),
             arguments: DB::Arguments::default(),
             keep_prepared: true,
+            is_known: false,
+        }
+    }
+
+    /// A statement of this shape. If that was put together before, its text is there, and what is written behind it is left out.
+    pub(super) fn shaped(mapping: Mapping<DB>, shape: Option<Shape>) -> Self {
+        let text = shape.and_then(|shape| known::text(mapping.sql(), shape));
+        Self {
+            is_known: text.is_some(),
+            ..Self::new(text.unwrap_or_default())
+        }
+    }
+
+    /// Keeps the text, which is all there, for the next statement of this shape.
+    pub(super) fn keep(&mut self, mapping: Mapping<DB>, shape: Option<Shape>) {
+        if let (false, Some(shape)) = (self.is_known, shape) {
+            known::keep(mapping.sql(), shape, &self.text);
         }
     }
 
@@ -60,7 +81,9 @@ impl<DB: Supported> Statement<DB> {
 
     /// Writes text behind what is there.
     pub(crate) fn push(&mut self, text: &str) {
-        self.text.to_mut().push_str(text);
+        if !self.is_known {
+            self.text.to_mut().push_str(text);
+        }
     }
 
     /// A comma before all but the first.
@@ -72,6 +95,9 @@ impl<DB: Supported> Statement<DB> {
 
     /// The placeholder of the value that was bound last.
     pub(crate) fn placeholder(&mut self) {
+        if self.is_known {
+            return;
+        }
         // Writing to a `String` cannot fail.
         let _ = self.arguments.format_placeholder(self.text.to_mut());
     }
@@ -284,21 +310,31 @@ impl<DB: Supported> Statement<DB> {
     }
 
     /// `INSERT … VALUES (…) ON CONFLICT DO NOTHING RETURNING …`, or
-    /// `INSERT … VALUES (…) RETURNING …; SELECT … WHERE "id" = last_insert_rowid() AND changes() > 0`
+    /// `INSERT … VALUES (…) RETURNING "id"; SELECT … WHERE "id" = last_insert_rowid() AND changes() > 0`
     pub(crate) fn insert(mapping: Mapping<DB>, new: &New, quiet: bool) -> sqlx::Result<Self> {
         let sql = mapping.sql();
-        let mut this = Self::new(format!("{} VALUES (", sql.insert));
+        let shape = Shape::new(Kind::Insert { quiet }, [], []);
+        let mut this = Self::shaped(mapping, shape);
+        this.push(sql.insert);
+        this.push(" VALUES (");
         this.created(mapping, new)?;
+        if this.is_known {
+            return Ok(this);
+        }
         this.push(")");
         if quiet {
             this.push(DB::Driver::CAPABILITIES.quiet_insert.unwrap_or_default());
         }
-        this.returning(mapping);
         if let Some(is_created) = DB::Driver::CAPABILITIES.reads_behind {
             let Sql { select, from, .. } = sql;
             let id = sql.names[mapping.model.id];
-            this.push(&format!("; {select}{from} WHERE {id}{is_created}"));
+            this.push(&format!(
+                " RETURNING {id}; {select}{from} WHERE {id}{is_created}"
+            ));
+        } else {
+            this.returning(mapping);
         }
+        this.keep(mapping, shape);
         Ok(this)
     }
 
@@ -351,7 +387,7 @@ impl<DB: Supported> Statement<DB> {
     }
 
     /// `UPDATE … SET "name" = $1, "updated_at" = clock_timestamp() WHERE "id" = $2 RETURNING …`, or
-    /// `UPDATE … WHERE "id" = ? RETURNING …; SELECT …`
+    /// `UPDATE … WHERE "id" = ? RETURNING 1; SELECT …`
     ///
     /// The columns come in the model's order, so that the same change is the same text.
     pub(crate) fn update(
@@ -360,42 +396,50 @@ impl<DB: Supported> Statement<DB> {
         assignments: Assignments<'_>,
     ) -> sqlx::Result<Self> {
         let sql = mapping.sql();
-        let mut this = Self::set(mapping, row, assignments)?;
-        this.push(sql.returning.unwrap_or_default());
+        let Assignments { data, mark } = assignments;
+        let columns = data.map_or(&[][..], |(_, columns)| columns);
+        let shape = Shape::new(Kind::Update, columns.iter().copied(), []);
+        let shape = shape.filter(|_| mark.is_none());
+        let mut this = Self::shaped(mapping, shape);
+        this.set(mapping, row, assignments)?;
         if DB::Driver::CAPABILITIES.reads_behind.is_some() {
-            this.push("; ");
+            // That there is a row is all that the first one tells.
+            this.push(" RETURNING 1; ");
             this.push(sql.by_id);
             mapping.bind_id(row, &mut this.arguments)?;
+        } else {
+            this.push(sql.returning.unwrap_or_default());
         }
+        this.keep(mapping, shape);
         Ok(this)
     }
 
     /// The same, and nothing is returned.
     pub(super) fn set(
+        &mut self,
         mapping: Mapping<DB>,
         row: &Row,
         Assignments { data, mark }: Assignments<'_>,
-    ) -> sqlx::Result<Self> {
+    ) -> sqlx::Result<()> {
         let sql = mapping.sql();
-        let mut this = Self::new(sql.update.to_owned());
+        self.push(sql.update);
         let mut assigned = 0;
         if let Some((changes, columns)) = data {
             for &column in columns {
-                this.separate(assigned);
-                this.push(sql.names[column]);
-                this.push(" = ");
-                this.change(mapping, changes, column)?;
+                self.separate(assigned);
+                self.push(sql.names[column]);
+                self.push(" = ");
+                self.change(mapping, changes, column)?;
                 assigned += 1;
             }
         }
         if let (Some(mark), Some(marks)) = (mark, mapping.deleted_sql()) {
-            this.separate(assigned);
-            this.push(if mark { marks.mark } else { marks.restore });
+            self.separate(assigned);
+            self.push(if mark { marks.mark } else { marks.restore });
         }
-        this.push(sql.touch);
-        this.push(sql.where_id);
-        this.id(mapping, row)?;
-        Ok(this)
+        self.push(sql.touch);
+        self.push(sql.where_id);
+        self.id(mapping, row)
     }
 
     /// `DELETE FROM "taxonomy" WHERE "id" = $1`

@@ -107,9 +107,13 @@ impl<'c, DB: Supported> Guard<'c, DB> {
                 .map_err(failed)?;
         }
         let held = DB::Driver::CAPABILITIES.begin_held;
-        let (first, then) = match held.filter(|_| self.connection.is_held()) {
-            Some([first, then]) => (first.into_sql_str(), Some(then)),
-            None => (DB::Driver::begin(wait, reads_many), None),
+        // A caller's own has no model.
+        let checked = DB::Driver::CAPABILITIES.begin_checked;
+        let checked = checked.filter(|_| model.is_none());
+        let (first, then) = match (held.filter(|_| self.connection.is_held()), checked) {
+            (Some([first, then]), _) => (first.into_sql_str(), Some(then)),
+            (None, Some(checked)) => (checked.into_sql_str(), None),
+            (None, None) => (DB::Driver::begin(wait, reads_many), None),
         };
         let begun = DB::TransactionManager::begin(&mut self.connection, Some(first)).await;
         let is_held = self.connection.is_held();

@@ -11,14 +11,10 @@ use super::keys::NONE;
 /// How well a claim to a key stands: by possession, not failed before, by the earlier look-up, by the later record.
 type Rank = (bool, bool, Reverse<u8>, u32);
 
-/// A record that is still to be written and has this key in the end.
+/// A record that is still to be written, and has this key in the end but not so far.
 struct Claim {
     record: u32,
     key: u32,
-    /// Whether its row has the key already.
-    has: bool,
-    /// The row that has the key now.
-    holder: Option<u32>,
 }
 
 /// What is known of keys that several want.
@@ -37,9 +33,9 @@ impl Draft<'_> {
         let (claims, mut best) = self.claims(lookup);
         // A row that is marked as deleted keeps the keys that such rows have.
         let frees = self.rules.missing == MissingRows::Go || !self.map.keys.marked_hold[lookup];
-        for claim in claims.into_iter().filter(|claim| !claim.has) {
-            let Claim { record, holder, .. } = claim;
-            let best = at(&mut best, claim.key, None);
+        for Claim { record, key } in claims {
+            let holder = self.map.holder(lookup, key);
+            let best = at(&mut best, key, None);
             let is_best = best.is_some_and(|best| best.3 == record);
             let stays =
                 |row: &u32| self.unowned(*row) && !(frees && given_away.binary_search(row).is_ok());
@@ -90,13 +86,8 @@ impl Draft<'_> {
             let rank = (has, !is_told, Reverse(found_by), record);
             let best = at(&mut best, key, None);
             *best = (*best).max(Some(rank));
-            if self.is_to_do(record) {
-                claims.push(Claim {
-                    record,
-                    key,
-                    has,
-                    holder: self.map.holder(lookup, key),
-                });
+            if !has && self.is_to_do(record) {
+                claims.push(Claim { record, key });
             }
         }
         (claims, best)

@@ -299,26 +299,30 @@ impl<'p> Draft<'p> {
 
     /// The others fall back to this look-up, judged against the keys as the owners will leave them.
     pub(super) fn fall_back(&mut self, lookup: usize) {
-        let mut wanted: HashMap<u32, Vec<u32>> = HashMap::new();
+        // Each with its key. A million records may find nothing by their first one, so there is no list for each key.
+        let mut wanted: Vec<(u32, u32)> = Vec::new();
         for record in self.records() {
             if self.decisions[record as usize].is_none() {
                 let key = self.map.record_key(record, lookup);
                 if key != NONE {
-                    wanted.entry(key).or_default().push(record);
+                    wanted.push((key, record));
                 }
             }
         }
         if wanted.is_empty() {
             return;
         }
+        // Of each key, the records in their order.
+        wanted.sort_unstable();
+        let by_key = || wanted.chunk_by(|(one, _), (other, _)| one == other);
         let (owners, keys) = self.owners(lookup);
         // Who has a key at the start: no key of this look-up is judged by what became of another one.
-        let mut held = Vec::with_capacity(wanted.len());
-        for (key, records) in wanted {
-            let holder = self.holder_of(lookup, key, &owners, &keys);
-            held.push((key, holder, records));
-        }
-        for (key, holder, records) in held {
+        let holders: Vec<Holder> = by_key()
+            .map(|records| self.holder_of(lookup, records[0].0, &owners, &keys))
+            .collect();
+        for (records, holder) in by_key().zip(holders) {
+            let key = records[0].0;
+            let records = records.iter().map(|&(_, record)| record);
             if self.map.is_ambiguous(lookup, key) {
                 let lookup = small(lookup);
                 for record in records {
@@ -328,9 +332,9 @@ impl<'p> Draft<'p> {
             }
             let winner = match holder {
                 Holder::Owner(_) => None,
-                _ => self.last_with_earlier_key(&records, lookup),
+                _ => self.last_with_earlier_key(records.clone(), lookup),
             };
-            for &record in records.iter().filter(|&&record| Some(record) != winner) {
+            for record in records.filter(|&record| Some(record) != winner) {
                 let earlier = self.usable_before(record, lookup);
                 self.decide(record, lost(lookup, earlier));
                 let other = match holder {
@@ -348,10 +352,10 @@ impl<'p> Draft<'p> {
     }
 
     /// For each key of this look-up, who leaves it in its row, and the best of them: who has it, then the owner by the earlier
-    /// look-up, then the last; and for each owner the key that it leaves.
-    fn owners(&mut self, lookup: usize) -> (Vec<u32>, HashMap<u32, u32>) {
+    /// look-up, then the last; and for each row the key that is left in it.
+    fn owners(&mut self, lookup: usize) -> (Vec<u32>, Vec<u32>) {
         let mut best: Vec<Option<(bool, Reverse<u8>, u32)>> = Vec::new();
-        let mut keys = HashMap::new();
+        let mut keys = vec![NONE; self.owner.len()];
         for row in (0..self.owner.len()).map(number) {
             if self.unowned(row) {
                 continue;
@@ -359,7 +363,7 @@ impl<'p> Draft<'p> {
             let owner = self.owner[row as usize];
             let key = self.map.last_usable(owner, row, lookup);
             if key != NONE {
-                keys.insert(owner, key);
+                keys[row as usize] = key;
                 let found_by = self.decisions[owner as usize].and_then(Decision::row);
                 let found_by = Reverse(found_by.map_or(0, |(_, lookup)| lookup));
                 let rank = (self.map.has_key(row, lookup, key), found_by, owner);
@@ -374,19 +378,13 @@ impl<'p> Draft<'p> {
 
     /// Who has a key of this look-up, where these are the owners that leave it in their rows. A look-up asks one row after the
     /// other: one whose owner leaves another key in it is as good as gone.
-    fn holder_of(
-        &self,
-        lookup: usize,
-        key: u32,
-        owners: &[u32],
-        keys: &HashMap<u32, u32>,
-    ) -> Holder {
+    fn holder_of(&self, lookup: usize, key: u32, owners: &[u32], keys: &[u32]) -> Holder {
         for row in self.map.found(lookup, key) {
             let owner = self.owner[row as usize];
             if owner == NONE {
                 return Holder::Row(row);
             }
-            if keys.get(&owner) == Some(&key) {
+            if keys[row as usize] == key {
                 return Holder::Owner(owner);
             }
         }
@@ -397,10 +395,14 @@ impl<'p> Draft<'p> {
     }
 
     /// Of records that want the same row, the one that gets it: the last that an earlier key identifies, else the last.
-    fn last_with_earlier_key(&mut self, records: &[u32], lookup: usize) -> Option<u32> {
-        let mut from_last = records.iter().rev().copied();
+    fn last_with_earlier_key(
+        &mut self,
+        records: impl DoubleEndedIterator<Item = u32> + Clone,
+        lookup: usize,
+    ) -> Option<u32> {
+        let mut from_last = records.clone().rev();
         let with_earlier = from_last.find(|&record| self.usable_before(record, lookup).is_some());
-        with_earlier.or_else(|| records.last().copied())
+        with_earlier.or_else(|| records.last())
     }
 
     /// The record takes the row, unless the row is another record by an earlier key and that forbids it.
