@@ -5,11 +5,11 @@ use std::collections::HashMap;
 
 use super::components::Need;
 use super::identity::{Decision, Draft, MissingRows, at, small};
-use super::identity_map::RecordState;
+use super::identity_map::{Possession, RecordState};
 use super::keys::NONE;
 
 /// How well a claim to a key stands: by possession, not failed before, by the earlier look-up, by the later record.
-type Rank = (bool, bool, Reverse<u8>, u32);
+type Rank = (Possession, bool, Reverse<u8>, u32);
 
 /// A record that is still to be written, and has this key in the end but not so far.
 struct Claim {
@@ -80,13 +80,14 @@ impl Draft<'_> {
                 continue;
             }
             // Without a unique index several rows may have it.
-            let has = row.is_some_and(|row| self.map.has_key(row, lookup, key));
+            let has = row.map(|row| self.map.possession(row, lookup, key));
+            let has = has.unwrap_or(Possession::None);
             // What has failed by an earlier plan wins nothing by a later one.
             let is_told = self.state(record) == RecordState::Told;
             let rank = (has, !is_told, Reverse(found_by), record);
             let best = at(&mut best, key, None);
             *best = (*best).max(Some(rank));
-            if !has && self.is_to_do(record) {
+            if has != Possession::Has && self.is_to_do(record) {
                 claims.push(Claim { record, key });
             }
         }

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-use super::identity_map::{IdentityMap, RecordState, RowState};
+use super::identity_map::{IdentityMap, Possession, RecordState, RowState};
 use super::keys::NONE;
 use super::verdict::Left;
 
@@ -153,7 +153,8 @@ impl<'p> Draft<'p> {
                 Some(Decision::Left { why, .. }) => !matches!(why, Left::Protected | Left::Deleted),
                 decision => decision.is_some_and(Decision::is_to_write),
             };
-            if !gives || self.state(owner) != RecordState::Open {
+            let is_open = |record| self.state(record) == RecordState::Open;
+            if !gives || !is_open(owner) || !is_open(record) {
                 continue;
             }
             let newest = donors.get(&owner).copied().unwrap_or(owner);
@@ -354,7 +355,7 @@ impl<'p> Draft<'p> {
     /// For each key of this look-up, who leaves it in its row, and the best of them: who has it, then the owner by the earlier
     /// look-up, then the last; and for each row the key that is left in it.
     fn owners(&mut self, lookup: usize) -> (Vec<u32>, Vec<u32>) {
-        let mut best: Vec<Option<(bool, Reverse<u8>, u32)>> = Vec::new();
+        let mut best: Vec<Option<(Possession, Reverse<u8>, u32)>> = Vec::new();
         let mut keys = vec![NONE; self.owner.len()];
         for row in (0..self.owner.len()).map(number) {
             if self.unowned(row) {
@@ -366,7 +367,7 @@ impl<'p> Draft<'p> {
                 keys[row as usize] = key;
                 let found_by = self.decisions[owner as usize].and_then(Decision::row);
                 let found_by = Reverse(found_by.map_or(0, |(_, lookup)| lookup));
-                let rank = (self.map.has_key(row, lookup, key), found_by, owner);
+                let rank = (self.map.possession(row, lookup, key), found_by, owner);
                 let best = at(&mut best, key, None);
                 *best = (*best).max(Some(rank));
             }

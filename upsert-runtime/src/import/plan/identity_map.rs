@@ -59,6 +59,16 @@ pub(crate) struct KnownRecords {
     pub(crate) versions: Option<Versions>,
 }
 
+/// Whether a row has a key.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Possession {
+    None,
+    /// It is marked as deleted, and has it again if it comes back; another row may have it by now.
+    Had,
+    /// It has it, and a unique index would let no other row have it.
+    Has,
+}
+
 /// What became of a record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum RecordState {
@@ -246,14 +256,17 @@ impl IdentityMap {
         self.keys.usable(lookup, values)
     }
 
-    /// Whether a row has this key, which a unique index would let no other row have.
-    pub(crate) fn has_key(&mut self, row: u32, lookup: usize, key: u32) -> bool {
-        if !self.holds(row, lookup) {
-            return false;
-        }
+    /// Whether a row has this key.
+    pub(crate) fn possession(&mut self, row: u32, lookup: usize, key: u32) -> Possession {
         let width = self.keys.width();
         let values = &self.rows.keys[row as usize * width..][..width];
-        self.keys.unique(lookup, values) == key
+        if self.keys.unique(lookup, values) != key {
+            Possession::None
+        } else if self.holds(row, lookup) {
+            Possession::Has
+        } else {
+            Possession::Had
+        }
     }
 
     /// The values with which a record leaves its row; its own, if it is created.

@@ -134,7 +134,8 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
             return Ok(());
         }
         let left = matches!(decision, Decision::Left { why, .. } if !why.is_failure());
-        if decision.is_to_write() || left || self.plan.gives(record) {
+        let waits = self.plan.gives(record) || self.plan.donors.contains_key(&record);
+        if decision.is_to_write() || left || waits {
             self.queue.add(member, &self.plan.components);
             return Ok(());
         }
@@ -203,11 +204,7 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
             match attempt {
                 Ok(Attempt::Written(written)) => {
                     self.settle(written);
-                    for member in batch.members() {
-                        if self.plan.gives(member.record) {
-                            self.supersede(member.record);
-                        }
-                    }
+                    self.tell_donors(&batch)?;
                 }
                 Ok(Attempt::NotPermitted(records)) => {
                     let (rest, lessened) = batch.without(&records);
@@ -289,6 +286,22 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
         let culprit = chunk.culprit;
         table.moved = chunk.moved;
         (result, culprit)
+    }
+
+    /// Tells what became of records that gave their data, and of those that fail with the data of another one.
+    fn tell_donors(&mut self, batch: &Bisection) -> Result<(), Error> {
+        for record in batch.members().map(|member| member.record) {
+            if self.plan.gives(record) {
+                self.supersede(record);
+            } else if self.plan.donors.contains_key(&record)
+                && let decision = self.plan.decisions[record as usize]
+                && let Some(error) = refusal(self.table.mapping, decision)
+            {
+                self.table.map.set_record(record, RecordState::Told);
+                self.ledger.fail(record, error)?;
+            }
+        }
+        Ok(())
     }
 
     /// The records of a batch that are written with the data of another one, with the keys that they have themselves.
