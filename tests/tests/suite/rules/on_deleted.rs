@@ -271,6 +271,12 @@ async fn another_row_comes_meanwhile(db: Db) {
         assert_eq!((done.row.id, done.outcome), (103, outcome), "{way:?}");
         let marked = "SELECT id FROM article WHERE deleted_at IS NOT NULL";
         assert_eq!(db.number(marked).await, 101);
+        // The one that is marked was found and waited for: what was not found before it is looked for again.
+        with_marked(&db, Indexes::Partial).await;
+        let before = "UPDATE article SET title = 'held' WHERE id = 101; \
+                      INSERT INTO article (id, remote_id, slug) VALUES (103, 'r1', 'a')";
+        let done = while_locked(&db, way, before, upsert(OnDeleted::Refuse)).await;
+        assert_eq!(done.expect("an upsert").row.id, 103, "{way:?}");
     }
 }
 
