@@ -1,6 +1,6 @@
 //! `new(derive(Deserialize), serde(rename_all = "camelCase"))`: attributes for a generated struct.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::TokenStream;
 use quote::quote;
 use syn::meta::ParseNestedMeta;
 use syn::punctuated::Punctuated;
@@ -12,8 +12,6 @@ use crate::errors::Errors;
 #[derive(Default)]
 pub(crate) struct Nested {
     pub(crate) attributes: Vec<Meta>,
-    /// Where it was written.
-    pub(crate) span: Option<Span>,
 }
 
 impl Nested {
@@ -29,8 +27,7 @@ impl Nested {
             ));
         }
         let inner;
-        let parens = parenthesized!(inner in meta.input);
-        self.span.get_or_insert(parens.span.join());
+        parenthesized!(inner in meta.input);
         for attribute in Punctuated::<Meta, Token![,]>::parse_terminated(&inner)? {
             if attribute.path().is_ident("upsert") || attribute.path().is_ident("sqlx") {
                 errors.at(&attribute, "this belongs on the model itself, not on what is made of it\nhelp: write it above the struct");

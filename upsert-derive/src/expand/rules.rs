@@ -14,6 +14,8 @@ use crate::sql::{DeletedSql, Dialect};
 ///
 /// Nothing for a model that declares none.
 pub(super) fn rules(model: &Model) -> TokenStream {
+    /// How many fields `Rules` has.
+    const ALL: usize = 5;
     let newer = model.updated().find(|(_, column)| column.newer);
     let deleted = model
         .columns
@@ -32,7 +34,6 @@ pub(super) fn rules(model: &Model) -> TokenStream {
     if fields.is_empty() {
         return TokenStream::new();
     }
-    const ALL: usize = 5;
     let others = (fields.len() < ALL).then(|| quote! { .._rt::Rules::NONE });
     let versions = newer.map(|(_, column)| versions(model, column));
     let is_deleted = deleted.map(|column| {

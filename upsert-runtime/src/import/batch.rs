@@ -14,6 +14,7 @@ mod passing;
 mod read;
 mod read_back;
 mod select;
+mod sight;
 mod store;
 mod write;
 

@@ -71,10 +71,10 @@ impl<DB: Supported> Chain<'_, DB> {
             .update_alone(&alone, (&found, version), new, (&changes, &columns))
             .await?;
         Ok(row.map(|row| {
-            let changed = self.mapping.changed(&columns);
+            let fields = self.mapping.changed(&columns);
             let outcome = Outcome::Updated {
                 matched_by,
-                changed,
+                changed: fields,
             };
             Some(Upserted { row, outcome })
         }))

@@ -142,11 +142,11 @@ impl<'f, DB: Supported> Chain<'f, DB> {
         };
         match session.assign(&row, assignments).await {
             Ok(row) => {
-                let changed = self.mapping.changed_with(&columns, comes_back);
-                self.note_spelling(lookup, &changed);
+                let fields = self.mapping.changed_with(&columns, comes_back);
+                self.note_spelling(lookup, &fields);
                 let outcome = Outcome::Updated {
                     matched_by,
-                    changed,
+                    changed: fields,
                 };
                 Ok(Upserted { row, outcome })
             }

@@ -283,7 +283,7 @@ async fn another_row_comes_meanwhile(db: Db) {
 async fn written_along_when_it_comes_back(db: Db) {
     with_marked(&db, Indexes::Full).await;
     let mut new = article("r1", "a");
-    new.title = "old".to_owned();
+    "old".clone_into(&mut new.title);
     new.fetched = 7;
     let upsert = Article::upsert(new).on_deleted(OnDeleted::Revive);
     let done = run(&db, Way::Run, upsert).await.expect("an upsert");

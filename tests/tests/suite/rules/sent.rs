@@ -25,7 +25,7 @@ async fn without_a_transaction(db: Db) {
     let live = r#"AND \"deleted_at\" IS NULL), (SELECT"#;
     let another_version = "IS NOT DISTINCT FROM";
     let mut changed = article("r1", "a");
-    changed.title = "changed".to_owned();
+    "changed".clone_into(&mut changed.title);
     let (done, log) = logged(Article::upsert(changed).run(&db.pool)).await;
     done.expect("an upsert");
     assert_eq!(statements(&log), 2, "{log}");

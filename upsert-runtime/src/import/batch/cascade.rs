@@ -70,8 +70,6 @@ pub(crate) struct Deleter<'d, DB: Supported> {
     pub(crate) collated: &'d [usize],
     pub(crate) references: &'d [SelfReference],
     pub(crate) judge: Judge<'d, DB>,
-    /// Whether rows are marked as deleted instead.
-    pub(crate) marks: bool,
     /// How many rows one statement deletes.
     pub(crate) size: usize,
 }
@@ -83,7 +81,7 @@ impl<DB: Supported> Deleter<'_, DB> {
         session: &mut Session<'_, DB>,
         doomed: &[&Row],
     ) -> Result<Vec<NumberedRow>, Error> {
-        if self.marks {
+        if self.judge.marks {
             for rows in doomed.chunks(self.size) {
                 let mark = Statement::mark_rows(self.mapping, rows);
                 session

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::backend::{Dialect as _, Supported};
 use crate::error::{Error, Operation, Step};
-use crate::import::plan::{Decision, IdentityMap, Left, Plan, RowState, Verdict};
+use crate::import::plan::{Decision, IdentityMap, Plan, RowState};
 use crate::mapping::Mapping;
 use crate::outcome::Outcome;
 use crate::step::{Session, Statement};
@@ -15,7 +15,8 @@ use super::cascade::SelfReference;
 use super::judge::Judge;
 use super::kept::KeptRows;
 use super::passing::KeyColumns;
-use super::read::{KeyReader, Keyed, NumberedRow};
+use super::read::{KeyReader, NumberedRow};
+use super::sight::Sight;
 
 /// A record that is to be written.
 pub(crate) struct Member {
@@ -81,8 +82,6 @@ pub(crate) struct Chunk<'i, DB: Supported> {
     pub(crate) with_row_keys: HashMap<u32, New>,
     /// What the rules say.
     pub(crate) judge: Judge<'i, DB>,
-    /// Whether rows that no record is are marked as deleted.
-    pub(crate) marks: bool,
     /// The rows of the first reading that need not be read again.
     pub(crate) kept: &'i mut KeptRows,
     /// What is known of the columns that have had to be parked.
@@ -253,25 +252,6 @@ pub(crate) fn moved<DB: Supported>(mapping: Mapping<DB>) -> Error {
     }
 }
 
-/// What a chunk's records find, locked.
-enum Sight {
-    Rows(RowsByNumber),
-    /// The rows are not as the plan has them.
-    Moved,
-    /// They are not all there: one is gone, or may be read and not locked; or they are not to be found so.
-    Lacking,
-}
-
-/// The rows that a chunk's records find.
-struct Seen {
-    rows: RowsByNumber,
-    /// Whether they are not as the plan has them.
-    has_moved: bool,
-    /// Those that the plan did not have, or had as rows to be deleted, with their ids, the numbers of their keys, and whether they are
-    /// marked as deleted.
-    strangers: Vec<(u32, Vec<u8>, Vec<u32>, bool)>,
-}
-
 /// Rows by their numbers in the identity map.
 pub(super) type RowsByNumber = HashMap<u32, Row>;
 
@@ -279,26 +259,6 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
     /// The records of all groups.
     pub(super) fn members(&self) -> impl Iterator<Item = &'i Member> + use<'i, DB> {
         self.groups.iter().flat_map(|group| &group.members)
-    }
-
-    /// The records that are looked up, where these rows are known and locked. Of those that stand alone a record is not that is one of
-    /// these rows, nor one that found nothing when it was first looked up, and to whose row a unique index would say no if it were there by
-    /// now.
-    fn to_see(&self, known: &RowsByNumber) -> Vec<&'i Member> {
-        let creates_unseen = self.manner.creates_unseen && !self.sees_all;
-        let is_seen = |group: &&Group| {
-            if !group.is_alone() {
-                return true;
-            }
-            match self.plan.decisions[group.members[0].record as usize] {
-                Decision::Create => !creates_unseen,
-                decision => decision
-                    .row()
-                    .is_none_or(|(row, _)| !known.contains_key(&row)),
-            }
-        };
-        let groups = self.groups.iter().filter(is_seen);
-        groups.flat_map(|group| &group.members).collect()
     }
 
     /// The records of the groups that are written, with the data that are.
@@ -316,115 +276,6 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
             .flat_map(|group| group.given_away.iter().copied())
     }
 
-    /// The rows that the chunk's records find, locked in the order of their ids.
-    async fn find_locked(&mut self, session: &mut Session<'_, DB>) -> Result<Sight, Error> {
-        if !self.manner.locks_found || self.sees_winner || !DB::Driver::CAPABILITIES.locks_in_order
-        {
-            return Ok(Sight::Lacking);
-        }
-        let id = self.mapping.sql().names[self.mapping.model.id];
-        let lock = DB::Driver::lock_clause(session.locking).unwrap_or_default();
-        let lock = format!(" ORDER BY {id}{lock}");
-        let known = self.lock_kept(session).await?;
-        let mut seen = self.see(session, &known, Some(&lock)).await?;
-        seen.rows.extend(known);
-        Ok(if seen.has_moved {
-            Sight::Moved
-        } else if self.not_found(&seen.rows).is_empty() {
-            Sight::Rows(seen.rows)
-        } else {
-            Sight::Lacking
-        })
-    }
-
-    /// The rows that the chunk's records find, `None` if they are not as the plan has them.
-    async fn find(&mut self, session: &mut Session<'_, DB>) -> Result<Option<RowsByNumber>, Error> {
-        let lock = DB::Driver::lock_clause(session.locking).filter(|_| self.sees_winner);
-        let Seen {
-            mut rows,
-            mut has_moved,
-            strangers,
-        } = self.see(session, &RowsByNumber::new(), lock).await?;
-        for row in self.not_found(&rows) {
-            self.map.lose(row);
-            has_moved = true;
-        }
-        if has_moved {
-            let with_row = |(row, id, values, is_marked)| {
-                let row = rows.remove(&row)?;
-                Some(NumberedRow {
-                    row,
-                    id,
-                    values,
-                    is_marked,
-                    version: None,
-                })
-            };
-            self.moved.strangers = strangers.into_iter().filter_map(with_row).collect();
-            return Ok(None);
-        }
-        Ok(Some(rows))
-    }
-
-    /// The rows that have keys of the chunk's records, as far as these are not known.
-    async fn see(
-        &mut self,
-        session: &mut Session<'_, DB>,
-        known: &RowsByNumber,
-        lock: Option<&str>,
-    ) -> Result<Seen, Error> {
-        let members = self.to_see(known);
-        let values = members.iter();
-        let values: Vec<Vec<u32>> = values
-            .map(|member| self.map.record(member.record).to_vec())
-            .collect();
-        let members = members.iter().zip(&values);
-        let records: Vec<Keyed<'_>> = members
-            .map(|(member, values)| Keyed {
-                new: &member.new,
-                values,
-            })
-            .collect();
-        let found = KeyReader::new(session, &mut self.map.keys, self.collated)
-            .find(&records, lock)
-            .await?;
-        let mut strange = HashSet::new();
-        for read in &found.rows {
-            let known = self.map.row_of(&read.id);
-            if known.is_none_or(|row| self.map.is_candidate(row)) {
-                strange.insert(read.id.clone());
-            }
-        }
-        let mut rows = RowsByNumber::new();
-        let mut strangers = Vec::new();
-        let (found, has_moved) = found.note(self.map);
-        for (row, read, is_news) in found {
-            rows.insert(row, read.row);
-            if is_news && strange.contains(&read.id) {
-                strangers.push((row, read.id, read.values, read.is_marked));
-            }
-        }
-        Ok(Seen {
-            rows,
-            has_moved,
-            strangers,
-        })
-    }
-
-    /// The rows that had keys of the chunk's records, and are not among these.
-    fn not_found(&mut self, rows: &RowsByNumber) -> HashSet<u32> {
-        let mut not_found = HashSet::new();
-        for member in self.members() {
-            let values = self.map.record(member.record).to_vec();
-            for lookup in 0..self.map.keys.all() {
-                let key = self.map.keys.unique(lookup, &values);
-                let known = self.map.all_with(lookup, key);
-                not_found.extend(known.filter(|row| !rows.contains_key(row)));
-            }
-        }
-        not_found
-    }
-
     /// Judges the rows that give their keys away again, now that they are locked, unless they cannot be.
     fn may_give_away(&mut self, rows: &RowsByNumber, out_of_reach: &HashSet<u32>) -> bool {
         let mut may = true;
@@ -437,62 +288,6 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
             }
         }
         may
-    }
-
-    /// Whether the rules say of the rows, as they are now, what the plan was made with. The identity map is told what they say.
-    fn judges_as_planned(&mut self, rows: &RowsByNumber) -> bool {
-        if self.judge.is_plain() {
-            return true;
-        }
-        let (mut has_moved, mut by_versions) = (false, true);
-        let witnesses = self.groups.iter().filter(|group| group.is_witness);
-        let witnesses = witnesses.flat_map(|group| &group.members);
-        for member in self.to_write().chain(witnesses) {
-            let decision = self.plan.decisions[member.record as usize];
-            if let Some((row, _)) = decision.row()
-                && let Some(stored) = rows.get(&row)
-            {
-                let verdict = self.verdict(member, stored);
-                if self.map.verdicts.note(member.record, row, verdict) {
-                    has_moved = true;
-                    by_versions &= self.merged.contains_key(&member.record);
-                }
-            }
-        }
-        self.moved.by_versions = has_moved && by_versions;
-        !has_moved
-    }
-
-    /// What the rules say of a record and its row. Who gets which key is settled by the record itself: where that is stale, the row keeps
-    /// its keys, also if another record gives newer data.
-    fn verdict(&mut self, member: &Member, stored: &Row) -> Verdict {
-        let keys = &self.map.keys;
-        let is_merged = self.merged.contains_key(&member.record);
-        let mut members = self.members().filter(|_| is_merged);
-        let own = members.find(|own| own.record == member.record);
-        let is_stale = own.is_some_and(|own| {
-            let verdict = self.judge.verdict(stored, &own.new, keys);
-            verdict == Verdict::Leave(Left::Stale)
-        });
-        if !is_stale {
-            self.with_row_keys.remove(&member.record);
-            return self.judge.verdict(stored, &member.new, keys);
-        }
-        let new = (self.mapping.fields.with_keys_of_row)(&member.new, stored);
-        let verdict = match self.judge.verdict(stored, &new, keys) {
-            Verdict::Write { .. } => Verdict::Write {
-                follows: vec![false; keys.columns.len()].into(),
-            },
-            verdict => verdict,
-        };
-        self.with_row_keys.insert(member.record, new);
-        verdict
-    }
-
-    /// The data that a record writes.
-    pub(super) fn data<'a>(&'a self, member: &'a Member) -> &'a New {
-        let with_row_keys = self.with_row_keys.get(&member.record);
-        with_row_keys.unwrap_or(&member.new)
     }
 
     /// The records that are to be written and whose rows were not found, so that the plan is no longer the right one.
@@ -534,7 +329,7 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
         session: &mut Session<'_, DB>,
         rows: &mut RowsByNumber,
     ) -> Result<Option<HashSet<u32>>, Error> {
-        let numbers = self.to_lock(rows);
+        let numbers = self.needing_a_lock(rows);
         let known: Vec<&Row> = numbers.iter().filter_map(|row| rows.get(row)).collect();
         if known.is_empty() {
             return Ok(Some(HashSet::new()));
@@ -567,7 +362,7 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
     }
 
     /// The numbers of the rows that must be locked.
-    fn to_lock(&mut self, rows: &RowsByNumber) -> Vec<u32> {
+    fn needing_a_lock(&mut self, rows: &RowsByNumber) -> Vec<u32> {
         if self.manner.locks_all {
             return rows.keys().copied().collect();
         }

@@ -7,6 +7,8 @@ use crate::mapping::Mapping;
 use crate::rules::OnDeleted;
 use crate::value::{Changes, New, Row};
 
+use super::chunk::{Chunk, Member, RowsByNumber};
+
 /// Judges rows by the rules: what a record writes to the row that it is, and whether a row goes if no record is it.
 pub(crate) struct Judge<'s, DB: Supported> {
     mapping: Mapping<DB>,
@@ -18,10 +20,12 @@ pub(crate) struct Judge<'s, DB: Supported> {
     merge: Option<&'s mut Merge<'s>>,
     only: Option<Only>,
     on_deleted: OnDeleted,
+    /// Whether rows that no record is are marked as deleted.
+    pub(crate) marks: bool,
 }
 
 impl<'s, DB: Supported> Judge<'s, DB> {
-    pub(crate) fn new(mapping: Mapping<DB>, rules: &'s mut CallerRules<'_>) -> Self {
+    pub(crate) fn new(mapping: Mapping<DB>, rules: &'s mut CallerRules<'_>, marks: bool) -> Self {
         let CallerRules {
             scope,
             protect,
@@ -36,6 +40,7 @@ impl<'s, DB: Supported> Judge<'s, DB> {
             merge: merge_shorter(merge.as_deref_mut()),
             only: *only,
             on_deleted: *on_deleted,
+            marks,
         }
     }
 
@@ -48,6 +53,7 @@ impl<'s, DB: Supported> Judge<'s, DB> {
             merge: merge_shorter(self.merge.as_deref_mut()),
             only: self.only,
             on_deleted: self.on_deleted,
+            marks: self.marks,
         }
     }
 
@@ -149,6 +155,64 @@ impl<'s, DB: Supported> Judge<'s, DB> {
 
     fn protects(&mut self, row: &Row) -> bool {
         self.protect.as_mut().is_some_and(|protect| protect(row))
+    }
+}
+
+impl<DB: Supported> Chunk<'_, DB> {
+    /// Whether the rules say of the rows, as they are now, what the plan was made with. The identity map is told what they say.
+    pub(super) fn judges_as_planned(&mut self, rows: &RowsByNumber) -> bool {
+        if self.judge.is_plain() {
+            return true;
+        }
+        let (mut has_moved, mut by_versions) = (false, true);
+        let witnesses = self.groups.iter().filter(|group| group.is_witness);
+        let witnesses = witnesses.flat_map(|group| &group.members);
+        for member in self.to_write().chain(witnesses) {
+            let decision = self.plan.decisions[member.record as usize];
+            if let Some((row, _)) = decision.row()
+                && let Some(stored) = rows.get(&row)
+            {
+                let verdict = self.verdict(member, stored);
+                if self.map.verdicts.note(member.record, row, verdict) {
+                    has_moved = true;
+                    by_versions &= self.merged.contains_key(&member.record);
+                }
+            }
+        }
+        self.moved.by_versions = has_moved && by_versions;
+        !has_moved
+    }
+
+    /// What the rules say of a record and its row. Who gets which key is settled by the record itself: where that is stale, the row keeps
+    /// its keys, also if another record gives newer data.
+    fn verdict(&mut self, member: &Member, stored: &Row) -> Verdict {
+        let keys = &self.map.keys;
+        let is_merged = self.merged.contains_key(&member.record);
+        let mut members = self.members().filter(|_| is_merged);
+        let own = members.find(|own| own.record == member.record);
+        let is_stale = own.is_some_and(|own| {
+            let verdict = self.judge.verdict(stored, &own.new, keys);
+            verdict == Verdict::Leave(Left::Stale)
+        });
+        if !is_stale {
+            self.with_row_keys.remove(&member.record);
+            return self.judge.verdict(stored, &member.new, keys);
+        }
+        let new = (self.mapping.fields.with_keys_of_row)(&member.new, stored);
+        let verdict = match self.judge.verdict(stored, &new, keys) {
+            Verdict::Write { .. } => Verdict::Write {
+                follows: vec![false; keys.columns.len()].into(),
+            },
+            verdict @ Verdict::Leave(_) => verdict,
+        };
+        self.with_row_keys.insert(member.record, new);
+        verdict
+    }
+
+    /// The data that a record writes.
+    pub(super) fn data<'a>(&'a self, member: &'a Member) -> &'a New {
+        let with_row_keys = self.with_row_keys.get(&member.record);
+        with_row_keys.unwrap_or(&member.new)
     }
 }
 

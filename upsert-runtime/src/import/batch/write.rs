@@ -191,7 +191,6 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
                 collated: self.collated,
                 references: self.references,
                 judge: self.judge.reborrow(),
-                marks: self.marks,
                 size,
             };
             let went = deleter.delete(session, &rows).await;

@@ -46,7 +46,7 @@ pub(crate) struct Keys {
     /// How many of the keys are look-ups.
     lookups: usize,
     /// For each key, where its columns are in `columns`.
-    keys: Vec<Vec<usize>>,
+    places: Vec<Vec<usize>>,
     /// For each key, whether rows that are marked as deleted have it too, as the unique index has them in it.
     pub(crate) marked_hold: Vec<bool>,
     /// Whether records find rows that are marked as deleted.
@@ -95,7 +95,7 @@ impl Keys {
             lookups: shape.lookups.len(),
             marked_hold: vec![false; keys.len()],
             finds_marked: false,
-            keys,
+            places: keys,
         }
     }
 
@@ -111,7 +111,7 @@ impl Keys {
 
     /// How many keys there are: look-ups, and behind them further unique keys.
     pub(crate) fn all(&self) -> usize {
-        self.keys.len()
+        self.places.len()
     }
 
     /// The number of a value of the column at this place in `columns`: the bytes by which it is compared, `None` for NULL.
@@ -148,7 +148,7 @@ impl Keys {
 
     /// The key that these values make, by which a record is found; [`NONE`] if it identifies none.
     pub(crate) fn usable(&mut self, lookup: usize, values: &[u32]) -> u32 {
-        let columns = &self.keys[lookup];
+        let columns = &self.places[lookup];
         if columns.iter().any(|&column| values[column] & BLANK != 0) {
             return NONE;
         }
@@ -161,7 +161,7 @@ impl Keys {
             NONE => NONE,
             number => number & !BLANK,
         };
-        match &self.keys[key][..] {
+        match &self.places[key][..] {
             [column] => value(column),
             columns => {
                 let tuple: Box<[u32]> = columns.iter().map(value).collect();
@@ -199,7 +199,7 @@ impl Keys {
         one: &[u32],
         other: &[u32],
     ) -> impl Iterator<Item = usize> {
-        let columns = self.keys[key].iter();
+        let columns = self.places[key].iter();
         let differing = columns.filter(|&&column| one[column] != other[column]);
         differing.map(|&column| self.columns[column])
     }

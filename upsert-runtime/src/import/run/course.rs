@@ -97,7 +97,7 @@ impl<'t, DB: Supported> Course<'t, DB> {
         } = options;
         let model = mapping.model.name;
         Self {
-            table: Table::new(mapping, place, Judge::new(mapping, rules), marks),
+            table: Table::new(mapping, place, Judge::new(mapping, rules, marks)),
             ledger: Ledger::new(model, each.as_deref_mut(), progress.as_deref_mut(), wishes),
             stop: Stopper::new(stop.as_mut()),
             plain,
@@ -130,11 +130,11 @@ impl<'t, DB: Supported> Course<'t, DB> {
             Missing::Mark => MissingRows::AreMarked,
         };
         Box::pin(self.table.learn()).await?;
-        let candidates = if missing != MissingRows::Stay {
+        let candidates = if missing == MissingRows::Stay {
+            0
+        } else {
             let noting = self.table.note_candidates(&mut self.ledger, chunk_size);
             Box::pin(noting).await?
-        } else {
-            0
         };
         let keeps_rows = self.table.keeps_rows(self.ledger.wants_rows());
         let keeps_errors = self.plain.max_failed.is_some();

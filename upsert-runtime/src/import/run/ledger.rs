@@ -134,9 +134,9 @@ impl<'t> Ledger<'t> {
         }
         let failed = self.report.failed.len() as u64;
         if self.wishes.max_failed.is_some_and(|most| failed >= most) {
-            let at = failure.error.step();
+            let unknown = || Step::new(Some(self.model), Operation::LookUpMany);
             return Err(Error::TooManyFailed {
-                at: at.unwrap_or(Step::new(Some(self.model), Operation::LookUpMany)),
+                at: failure.error.step().unwrap_or_else(unknown),
                 failed: failed + 1,
                 last: Box::new(failure),
             });

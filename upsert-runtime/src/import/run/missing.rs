@@ -149,7 +149,6 @@ impl<DB: Supported> Table<'_, DB> {
                     collated: &self.facts.collated,
                     references: &self.references,
                     judge: self.judge.reborrow(),
-                    marks: self.marks,
                     size: DB::Driver::CAPABILITIES.most_values,
                 },
             };

@@ -260,7 +260,6 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
             merged: &merged,
             with_row_keys: HashMap::new(),
             judge: table.judge.reborrow(),
-            marks: table.marks,
             kept: &mut table.kept,
             key_columns: &mut table.key_columns,
             is_readable: &mut table.is_readable,
@@ -350,7 +349,7 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
         self.moves = 0;
         let map = &mut self.table.map;
         for (row, deleted) in written.deleted {
-            if self.table.marks {
+            if self.table.judge.marks {
                 map.mark(row);
             } else {
                 map.lose(row);

@@ -34,8 +34,6 @@ pub(super) struct Table<'t, DB: Supported> {
     pub(super) is_readable: bool,
     /// What the rules say of its rows.
     pub(super) judge: Judge<'t, DB>,
-    /// Whether rows that no record is are marked as deleted.
-    pub(super) marks: bool,
     /// Whether the rows that the records find are locked before the plan is made.
     pub(super) locks_first: bool,
     /// Whether rows that come up on the way are taken for those that its own writes put there.
@@ -46,12 +44,7 @@ pub(super) struct Table<'t, DB: Supported> {
 
 impl<'t, DB: Supported> Table<'t, DB> {
     /// A table of which nothing is known.
-    pub(super) fn new(
-        mapping: Mapping<DB>,
-        place: Place<'t, DB>,
-        judge: Judge<'t, DB>,
-        marks: bool,
-    ) -> Self {
+    pub(super) fn new(mapping: Mapping<DB>, place: Place<'t, DB>, judge: Judge<'t, DB>) -> Self {
         let (model, rules) = (mapping.model, mapping.fields.rules);
         let keys = Keys::new(&Shape {
             lookups: model.lookups.iter().map(|key| key.columns).collect(),
@@ -67,7 +60,6 @@ impl<'t, DB: Supported> Table<'t, DB> {
             facts: Facts::default(),
             map,
             judge,
-            marks,
             references: Vec::new(),
             kept: KeptRows::default(),
             locks_first: false,

@@ -36,7 +36,7 @@ const MOST_STARTS: u32 = 50;
 
 /// How a start ended that did not fail.
 enum End {
-    Finished(Finished),
+    Finished(Box<Finished>),
     /// Rows were in the way: what was written is undone, and they are locked, if it was others who put them there.
     Undone {
         by_others: bool,
@@ -79,13 +79,13 @@ impl<DB: Supported> Whole<'_, DB> {
             course.lock_first(brings_rows).await?;
         }
         match course.run(&mut self.source).await {
-            Ok(()) => Ok(End::Finished(course.finish())),
+            Ok(()) => Ok(End::Finished(Box::new(course.finish()))),
             // Nothing stays, and nothing is told of what does not.
-            Err(Halt::Stop) => Ok(End::Finished(Finished {
+            Err(Halt::Stop) => Ok(End::Finished(Box::new(Finished {
                 stays: false,
                 report: Report::default(),
                 kept: Vec::new(),
-            })),
+            }))),
             Err(Halt::Moved) if locks_first && may_start_over => Ok(End::Undone {
                 by_others: course.start_over().await?,
             }),
@@ -117,7 +117,7 @@ impl<DB: Supported> UnitOfWork<DB> for Whole<'_, DB> {
             match course.await {
                 Ok(End::Finished(finished)) => {
                     self.has_moved = false;
-                    return Ok(finished);
+                    return Ok(*finished);
                 }
                 Ok(End::Undone { by_others }) => {
                     start += 1;
