@@ -7,6 +7,18 @@ use crate::interrupt;
 use crate::one_by_one::told;
 use crate::source::Source;
 
+/// Why a record failed, with the program's own options in place of the library's.
+pub(crate) fn cause(error: &Error) -> String {
+    match error {
+        Error::Source { source } => source.to_string(),
+        Error::Deleted { .. } => format!("{error}: `--on-deleted refuse`"),
+        error => {
+            let text = error.to_string();
+            text.replace("`OnDeleted::Revive`", "`--on-deleted revive`")
+        }
+    }
+}
+
 /// Why an import was stopped.
 pub(crate) struct Stopped {
     pub(crate) status: u8,

@@ -13,7 +13,7 @@ use upsert_runtime::{
     Backend, Error, Failure, Import, Missing, OnDeleted, Only, Stored, Transaction,
 };
 
-use crate::ending::Stopped;
+use crate::ending::{Stopped, cause};
 use crate::interrupt::Interrupt;
 use crate::model::{Model, Record};
 use crate::progress::progress_bar;
@@ -178,11 +178,7 @@ fn tell_failures(
             continue;
         }
         if failure.index == index {
-            let cause = match &failure.error {
-                Error::Source { source } => source.to_string(),
-                error => error.to_string(),
-            };
-            write_failure(&source.name, lines.line, &cause);
+            write_failure(&source.name, lines.line, &cause(&failure.error));
             rejected.add(lines.as_it_came())?;
             failed.next();
         }

@@ -205,6 +205,17 @@ mod tests {
     }
 
     #[test]
+    fn a_version_is_kept_to_the_microsecond_that_servers_store() {
+        let time = |text: &str| {
+            let line = format!(r#"{{"slug":"a","name":"A","source_updated_at":"{text}"}}"#);
+            Record::parse(line.as_bytes()).unwrap().source_updated_at
+        };
+        let fine = time("2026-02-01T10:00:00.123456789+01:00");
+        assert_eq!(fine, time("2026-02-01T09:00:00.123456Z"));
+        assert!(fine.is_some());
+    }
+
+    #[test]
     fn causes_name_the_field_or_the_column_and_no_value() {
         let cases: [(&[u8], &str); 10] = [
             (br#"{"name":"A"}"#, "missing field `slug`"),

@@ -8,7 +8,7 @@ use indicatif::ProgressBar;
 use sqlx::Pool;
 use upsert_runtime::{Backend, Error, Operation, Outcome, Stored, Transaction};
 
-use crate::ending::Stopped;
+use crate::ending::{Stopped, cause};
 use crate::import::Options;
 use crate::interrupt::Interrupt;
 use crate::model::{Model, Record};
@@ -112,7 +112,7 @@ impl<'p, DB: Backend> OneByOne<'p, DB> {
                 return Ok(());
             };
             if !text.is_empty() {
-                let cause = match Record::parse(text) {
+                let failed = match Record::parse(text) {
                     Err(cause) => Some(cause),
                     Ok(record) => match self.store.put::<M>(record, self.options).await {
                         Ok(outcome) => {
@@ -123,10 +123,10 @@ impl<'p, DB: Backend> OneByOne<'p, DB> {
                             let at = format!("stopped at {}:{}", report.file, lines.line);
                             return Err(Stopped::from(told(&error).context(at)));
                         }
-                        Err(error) => Some(error.to_string()),
+                        Err(error) => Some(cause(&error)),
                     },
                 };
-                if let Some(cause) = cause {
+                if let Some(cause) = failed {
                     report.count_failed();
                     rejected.add(lines.as_it_came())?;
                     // The bar is put aside for the line. Not `println`, which is silent where the bar is hidden.

@@ -26,6 +26,9 @@ const EMBEDDED: [(&str, &[u8]); 3] = [
 /// What some editors write before the first line.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
+/// The name of standard input.
+const STANDARD_INPUT: &str = "-";
+
 /// How many lines are looked at for one that is a JSON object.
 const MOST_LINES_LOOKED_AT: usize = 100;
 
@@ -66,9 +69,13 @@ impl Source {
 
     /// Opens all files. One that is no JSON Lines is told here, once, and not for each of its lines.
     pub(crate) fn open_all(paths: &[PathBuf]) -> anyhow::Result<Vec<Self>> {
-        let mut sources = Vec::new();
+        let mut sources: Vec<Self> = Vec::new();
         for path in paths {
             let source = Self::of(path)?;
+            // The second one would be empty, which is no version of anything.
+            if source.name == STANDARD_INPUT && sources.iter().any(|it| it.name == source.name) {
+                bail!("standard input is read once, so `-` cannot come twice");
+            }
             if !source.may_hold_records() {
                 bail!(
                     "{} is no JSON Lines: none of its first lines is a JSON object",
@@ -82,7 +89,7 @@ impl Source {
 
     fn of(path: &PathBuf) -> anyhow::Result<Self> {
         let name = path.display().to_string();
-        if name == "-" {
+        if name == STANDARD_INPUT {
             return Self::read(name, io::stdin());
         }
         // Not shown: it may hold a password.
