@@ -19,6 +19,17 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const PROBE: &str = "SELECT id, remote_id, slug, name, description, parent, created_at, updated_at \
                      FROM taxonomy WHERE 1 = 0";
 
+/// The same for the columns that rules need.
+const PROBE_RULES: &str = "SELECT source_updated_at, locked, deleted_at FROM taxonomy WHERE 1 = 0";
+
+/// Which columns the table has.
+pub(crate) enum Columns {
+    /// All of them.
+    All,
+    /// Those that it had before there were rules: somebody else may write to it, too, so none are added.
+    Old,
+}
+
 /// A database URL, read.
 pub(crate) enum Target {
     Sqlite(SqliteConnectOptions),
@@ -56,7 +67,7 @@ impl Target {
 pub(crate) async fn open<DB: Dialect>(
     options: Options<DB>,
     dry_run: bool,
-) -> anyhow::Result<Pool<DB>> {
+) -> anyhow::Result<(Pool<DB>, Columns)> {
     let place = DB::place(&options);
     let options = if dry_run {
         DB::existing_only(options)
@@ -68,7 +79,13 @@ pub(crate) async fn open<DB: Dialect>(
     let Ok(connected) = timeout(PATIENCE, options.connect()).await else {
         bail!("{place} cannot be reached: no answer");
     };
-    let connection = connected.map_err(|error| anyhow!("{place} cannot be reached: {error}"))?;
+    let connection = connected.map_err(|error| {
+        if dry_run && DB::is_absent(&options) {
+            anyhow!("there is no database {place}, and a dry run makes none")
+        } else {
+            anyhow!("{place} cannot be reached: {error}")
+        }
+    })?;
 
     // Records are stored one after the other.
     let pool = PoolOptions::new()
@@ -91,5 +108,10 @@ pub(crate) async fn open<DB: Dialect>(
             bail!("{place} has no table `taxonomy` to import into: {cause}");
         }
     }
-    Ok(pool)
+    let columns = match DB::run_text(&pool, PROBE_RULES).await {
+        Ok(()) => Columns::All,
+        Err(sqlx::Error::Database(_)) => Columns::Old,
+        Err(error) => bail!("{place} cannot be reached: {error}"),
+    };
+    Ok((pool, columns))
 }

@@ -22,6 +22,11 @@ pub(crate) trait Dialect: Backend {
         options
     }
 
+    /// Whether it can be seen from here that there is no such database.
+    fn is_absent(_options: &Options<Self>) -> bool {
+        false
+    }
+
     /// Runs a statement without parameters. Generic code would have to say in every signature on its way what an
     /// `Executor` is.
     fn run_text(pool: &Pool<Self>, sql: &'static str) -> impl Future<Output = sqlx::Result<()>>;
@@ -36,6 +41,9 @@ impl Dialect for Sqlite {
             name text NOT NULL,
             description text,
             parent text,
+            source_updated_at text,
+            locked boolean NOT NULL DEFAULT false,
+            deleted_at text,
             created_at text NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
             updated_at text NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
         )";
@@ -46,6 +54,10 @@ impl Dialect for Sqlite {
 
     fn existing_only(options: SqliteConnectOptions) -> SqliteConnectOptions {
         options.create_if_missing(false)
+    }
+
+    fn is_absent(options: &SqliteConnectOptions) -> bool {
+        !options.get_filename().exists()
     }
 
     async fn run_text(pool: &Pool<Self>, sql: &'static str) -> sqlx::Result<()> {
@@ -62,6 +74,9 @@ impl Dialect for Postgres {
             name text NOT NULL,
             description text,
             parent text,
+            source_updated_at timestamptz,
+            locked boolean NOT NULL DEFAULT false,
+            deleted_at timestamptz,
             created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
             updated_at timestamptz NOT NULL DEFAULT clock_timestamp()
         )";
@@ -88,6 +103,9 @@ impl Dialect for MySql {
             name longtext NOT NULL,
             description longtext,
             parent longtext,
+            source_updated_at timestamp(6) NULL,
+            locked boolean NOT NULL DEFAULT false,
+            deleted_at timestamp(6) NULL,
             created_at timestamp(6) NOT NULL DEFAULT current_timestamp(6),
             updated_at timestamp(6) NOT NULL DEFAULT current_timestamp(6)
         ) ENGINE = InnoDB, DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin";

@@ -9,11 +9,15 @@ use std::time::Instant;
 use anyhow::anyhow;
 use indicatif::ProgressBar;
 use sqlx::Pool;
-use upsert_runtime::{Backend, Error, LockedUpsert, Missing, Stored, Transaction};
+use upsert_runtime::{
+    Backend, Error, Failure, Import, Missing, OnDeleted, Only, Stored, Transaction,
+};
 
-use crate::model::{Record, Taxonomy};
-use crate::one_by_one::told;
+use crate::ending::{Stopped, cause};
+use crate::interrupt::Interrupt;
+use crate::model::{Model, Record};
 use crate::progress::progress_bar;
+use crate::rejected::Rejected;
 use crate::report::{Report, write_failure};
 use crate::source::{Lines, Source};
 
@@ -21,105 +25,166 @@ use crate::source::{Lines, Source};
 #[derive(Clone, Copy)]
 pub(crate) struct Options {
     pub(crate) chunk_size: usize,
+    pub(crate) protect_locked: bool,
     pub(crate) missing: Missing,
     pub(crate) max_share: f64,
+    pub(crate) on_deleted: OnDeleted,
+    pub(crate) only: Option<Only>,
+    pub(crate) max_changed_share: Option<f64>,
+    pub(crate) max_failed: Option<u64>,
+}
+
+/// A file to be imported, which is a whole version of its source.
+pub(crate) struct File<'s> {
+    pub(crate) source: &'s Source,
+    pub(crate) options: Options,
+    pub(crate) interrupt: Interrupt,
 }
 
 /// What became of a file, and the rows that it touched, if they were asked for.
-pub(crate) struct Done {
+pub(crate) struct Done<M> {
     pub(crate) report: Report,
-    pub(crate) changes: Vec<upsert_runtime::RowChange<Taxonomy>>,
+    pub(crate) changes: Vec<upsert_runtime::RowChange<M>>,
     /// Why it was stopped.
-    pub(crate) stopped: anyhow::Result<()>,
+    pub(crate) stopped: Result<(), Stopped>,
 }
 
-/// Imports a file, which is a whole version of its source. In `dry_run`, a transaction that is rolled back in the end, the
-/// touched rows are kept.
-pub(crate) async fn file<DB: Backend>(
-    source: &Source,
-    pool: &Pool<DB>,
-    dry_run: Option<&mut Transaction<DB>>,
-    options: Options,
-) -> anyhow::Result<Done>
-where
-    Taxonomy: Stored<DB>,
-{
-    let started = Instant::now();
-    // It is read twice.
-    let bar = progress_bar(source, 2)?;
-    let unreadable = OnceLock::new();
-    let open = || tokio_stream::iter(Records::of(source, bar.clone(), &unreadable));
-    let import = Taxonomy::import_from(open)
-        .chunk_size(options.chunk_size)
-        .missing(options.missing)
-        .max_share(options.max_share)
-        .changes(dry_run.is_some());
-    let done = match dry_run {
-        None => import.run(pool).await,
-        Some(tx) => import.run_in(tx).await,
-    };
-    bar.finish_and_clear();
-    let mut report = Report::of(source.name.clone());
-    report.seconds = started.elapsed();
-    let (changes, stopped) = match done {
-        Ok(done) => {
-            tell_failures(source, &done);
-            report.take(&done);
-            (done.changes, Ok(()))
-        }
-        Err(Error::Stopped {
-            report: done,
-            source: cause,
-        }) => {
-            tell_failures(source, &*done);
-            report.take(&*done);
-            let at = format!("stopped at {}", source.name);
-            (Vec::new(), Err(told(&cause).context(at)))
-        }
-        Err(error) => {
-            if let Error::Refused { missing, .. } = error {
-                report.missing = missing;
+impl<'s> File<'s> {
+    /// Imports it. In `dry_run`, a transaction that is rolled back in the end, the touched rows are kept.
+    pub(crate) async fn run<DB: Backend, M: Model + Stored<DB>>(
+        self,
+        pool: &Pool<DB>,
+        dry_run: Option<&mut Transaction<DB>>,
+        rejected: &mut Rejected,
+    ) -> anyhow::Result<Done<M>> {
+        let source = self.source;
+        let started = Instant::now();
+        // It is read twice.
+        let bar = progress_bar(source, 2)?;
+        let unreadable = OnceLock::new();
+        let is_dry_run = dry_run.is_some();
+        let import = self.import::<M>(&bar, &unreadable).changes(is_dry_run);
+        let done = match dry_run {
+            None => import.run(pool).await,
+            Some(tx) => import.run_in(tx).await,
+        };
+        bar.finish_and_clear();
+        let mut report = Report::of(source.name.clone());
+        report.seconds = started.elapsed();
+        let (changes, stopped) = match done {
+            Ok(done) => {
+                tell_failures(source, done.failed.iter().collect(), rejected)?;
+                report.take(&done);
+                let stopped = if done.complete {
+                    Ok(())
+                } else {
+                    Err(Stopped::interrupted(source, is_dry_run))
+                };
+                (done.changes, stopped)
             }
-            (Vec::new(), Err(anyhow!("{}: {error}", source.name)))
+            Err(Error::Stopped {
+                report: done,
+                source: cause,
+            }) => {
+                let mut failed: Vec<_> = done.failed.iter().collect();
+                let stopped = if let Error::TooManyFailed { last, .. } = &*cause {
+                    // The one too many is not counted, but to be mended like the others.
+                    failed.push(last);
+                    failed.sort_by_key(|failure| failure.index);
+                    Stopped::too_many_failed(source)
+                } else {
+                    Stopped::broken(source, &cause)
+                };
+                tell_failures(source, failed, rejected)?;
+                report.take(&*done);
+                (Vec::new(), Err(stopped))
+            }
+            Err(error) => {
+                let stopped = if let Error::Refused {
+                    missing, option, ..
+                } = error
+                {
+                    report.missing = missing;
+                    Stopped::refused(source, option, &error)
+                } else {
+                    Stopped::from(anyhow!("{}: {error}", source.name))
+                };
+                (Vec::new(), Err(stopped))
+            }
+        };
+        // The import takes what cannot be read for one bad record; what comes after it was not read.
+        let stopped = match unreadable.into_inner() {
+            Some(cause) => Err(Stopped::from(anyhow!("{} {cause}", source.name))),
+            None => stopped,
+        };
+        Ok(Done {
+            report,
+            changes,
+            stopped,
+        })
+    }
+
+    /// The one call that imports it, with what was asked for.
+    fn import<'f, M: Model>(
+        self,
+        bar: &ProgressBar,
+        unreadable: &'f OnceLock<String>,
+    ) -> Import<'f, M>
+    where
+        's: 'f,
+    {
+        let (source, options) = (self.source, self.options);
+        let bar = bar.clone();
+        let open = move || tokio_stream::iter(Records::of(source, bar.clone(), unreadable));
+        let mut import = M::import_from(open)
+            .chunk_size(options.chunk_size)
+            .missing(options.missing)
+            .max_share(options.max_share)
+            .on_deleted(options.on_deleted)
+            .stop_on(self.interrupt.pressed());
+        if options.protect_locked {
+            import = import.protect(M::is_locked);
         }
-    };
-    // The import takes what cannot be read for one bad record; what comes after it was not read.
-    let stopped = match unreadable.into_inner() {
-        Some(cause) => Err(anyhow!("{} {cause}", source.name)),
-        None => stopped,
-    };
-    Ok(Done {
-        report,
-        changes,
-        stopped,
-    })
+        if let Some(only) = options.only {
+            import = import.only(only);
+        }
+        if let Some(share) = options.max_changed_share {
+            import = import.max_changed_share(share);
+        }
+        if let Some(records) = options.max_failed {
+            import = import.max_failed(records);
+        }
+        import
+    }
 }
 
-/// Tells each record that failed with its line.
-fn tell_failures<M>(source: &Source, done: &upsert_runtime::Report<M>) {
-    let mut failed = done.failed.iter().peekable();
+/// Tells each record that failed with its line, and keeps the line.
+fn tell_failures(
+    source: &Source,
+    failed: Vec<&Failure>,
+    rejected: &mut Rejected,
+) -> anyhow::Result<()> {
+    let mut failed = failed.into_iter().peekable();
     let Some(mut lines) = source.open().ok().filter(|_| failed.peek().is_some()) else {
-        return;
+        return Ok(());
     };
     // Only now is it asked which line a record was in: blank lines are none.
     let mut index = 0;
     while let Some(failure) = failed.peek() {
         let Ok(Some((text, _))) = lines.next_line() else {
-            return;
+            return Ok(());
         };
         if text.is_empty() {
             continue;
         }
         if failure.index == index {
-            let cause = match &failure.error {
-                Error::Source { source } => source.to_string(),
-                error => error.to_string(),
-            };
-            write_failure(&source.name, lines.line, &cause);
+            write_failure(&source.name, lines.line, &cause(&failure.error));
+            rejected.add(lines.as_it_came())?;
             failed.next();
         }
         index += 1;
     }
+    Ok(())
 }
 
 /// The records of a source, as they are read.

@@ -6,10 +6,14 @@ use std::time::Instant;
 use anyhow::{Context, anyhow};
 use indicatif::ProgressBar;
 use sqlx::Pool;
-use upsert_runtime::{Backend, Error, LockedUpsert, Operation, Outcome, Stored, Transaction};
+use upsert_runtime::{Backend, Error, Operation, Outcome, Stored, Transaction};
 
-use crate::model::{Record, Taxonomy};
+use crate::ending::{Stopped, cause};
+use crate::import::Options;
+use crate::interrupt::Interrupt;
+use crate::model::{Model, Record};
 use crate::progress::progress_bar;
+use crate::rejected::Rejected;
 use crate::report::Report;
 use crate::source::Source;
 
@@ -21,12 +25,16 @@ enum Store<'p, DB: Backend> {
     DryRun(Transaction<DB>),
 }
 
-impl<DB: Backend> Store<'_, DB>
-where
-    Taxonomy: Stored<DB>,
-{
-    async fn put(&mut self, record: Record) -> Result<Outcome, Error> {
-        let upsert = Taxonomy::upsert(record);
+impl<DB: Backend> Store<'_, DB> {
+    async fn put<M: Model + Stored<DB>>(
+        &mut self,
+        record: Record,
+        options: Options,
+    ) -> Result<Outcome, Error> {
+        let mut upsert = M::upsert(record).on_deleted(options.on_deleted);
+        if options.protect_locked {
+            upsert = upsert.protect(M::is_locked);
+        }
         let done = match self {
             Self::Pool(pool) => upsert.run(pool).await?,
             Self::DryRun(tx) => upsert.run_in(tx).await?,
@@ -38,15 +46,19 @@ where
 /// An import under way.
 pub(crate) struct OneByOne<'p, DB: Backend> {
     store: Store<'p, DB>,
+    options: Options,
+    interrupt: Interrupt,
     reports: Vec<Report>,
 }
 
-impl<'p, DB: Backend> OneByOne<'p, DB>
-where
-    Taxonomy: Stored<DB>,
-{
+impl<'p, DB: Backend> OneByOne<'p, DB> {
     /// Begins an import, of which nothing stays if it is a dry run.
-    pub(crate) async fn begin(pool: &'p Pool<DB>, dry_run: bool) -> anyhow::Result<Self> {
+    pub(crate) async fn begin(
+        pool: &'p Pool<DB>,
+        options: Options,
+        interrupt: Interrupt,
+        dry_run: bool,
+    ) -> anyhow::Result<Self> {
         let store = if dry_run {
             Store::DryRun(
                 upsert_runtime::begin(pool)
@@ -58,53 +70,65 @@ where
         };
         Ok(Self {
             store,
+            options,
+            interrupt,
             reports: Vec::new(),
         })
     }
 
     /// Stores the records of a file. The error is one after which no other record could be stored either.
-    pub(crate) async fn file(&mut self, source: &Source) -> anyhow::Result<()> {
+    pub(crate) async fn file<M: Model + Stored<DB>>(
+        &mut self,
+        source: &Source,
+        rejected: &mut Rejected,
+    ) -> Result<(), Stopped> {
         let started = Instant::now();
         let bar = progress_bar(source, 1)?;
         let mut report = Report::of(source.name.clone());
-        let stopped = self.lines(source, &mut report, &bar).await;
+        let stopped = self.lines::<M>(source, &mut report, rejected, &bar).await;
         bar.finish_and_clear();
         report.seconds = started.elapsed();
         self.reports.push(report);
         stopped
     }
 
-    async fn lines(
+    async fn lines<M: Model + Stored<DB>>(
         &mut self,
         source: &Source,
         report: &mut Report,
+        rejected: &mut Rejected,
         bar: &ProgressBar,
-    ) -> anyhow::Result<()> {
+    ) -> Result<(), Stopped> {
         let unreadable = || format!("{} cannot be read", report.file);
         let mut lines = source.open().with_context(unreadable)?;
         loop {
+            if self.interrupt.is_pressed() {
+                let is_dry_run = matches!(self.store, Store::DryRun(_));
+                return Err(Stopped::interrupted(source, is_dry_run));
+            }
             let line = lines.next_line();
             let line = line.with_context(|| format!("{} cannot be read", report.file))?;
             let Some((text, bytes)) = line else {
                 return Ok(());
             };
             if !text.is_empty() {
-                let cause = match Record::parse(text) {
+                let failed = match Record::parse(text) {
                     Err(cause) => Some(cause),
-                    Ok(record) => match self.store.put(record).await {
+                    Ok(record) => match self.store.put::<M>(record, self.options).await {
                         Ok(outcome) => {
                             report.count(&outcome);
                             None
                         }
                         Err(error) if is_no_records(&error) => {
                             let at = format!("stopped at {}:{}", report.file, lines.line);
-                            return Err(told(&error).context(at));
+                            return Err(Stopped::from(told(&error).context(at)));
                         }
-                        Err(error) => Some(error.to_string()),
+                        Err(error) => Some(cause(&error)),
                     },
                 };
-                if let Some(cause) = cause {
+                if let Some(cause) = failed {
                     report.count_failed();
+                    rejected.add(lines.as_it_came())?;
                     // The bar is put aside for the line. Not `println`, which is silent where the bar is hidden.
                     bar.suspend(|| {
                         let _ = writeln!(io::stderr(), "{}:{}: {cause}", report.file, lines.line);

@@ -12,14 +12,17 @@ use upsert_runtime::Outcome;
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     pub(crate) file: String,
-    /// Lines that are not blank: the sum of the five below.
+    /// Lines that are not blank: the sum of the eight below.
     pub(crate) records: u64,
     pub(crate) created: u64,
     pub(crate) updated: u64,
     pub(crate) unchanged: u64,
+    pub(crate) protected: u64,
+    pub(crate) stale: u64,
+    pub(crate) skipped: u64,
     pub(crate) superseded: u64,
     pub(crate) failed: u64,
-    /// Rows that the file does not have, and how many of them were deleted.
+    /// Rows that the file does not have, and how many of them were deleted or marked.
     pub(crate) missing: u64,
     pub(crate) deleted: u64,
     #[serde(serialize_with = "as_seconds")]
@@ -35,6 +38,9 @@ impl Report {
             created: 0,
             updated: 0,
             unchanged: 0,
+            protected: 0,
+            stale: 0,
+            skipped: 0,
             superseded: 0,
             failed: 0,
             missing: 0,
@@ -49,6 +55,9 @@ impl Report {
         self.created = done.created;
         self.updated = done.updated;
         self.unchanged = done.unchanged;
+        self.protected = done.protected;
+        self.stale = done.stale;
+        self.skipped = done.skipped;
         self.superseded = done.superseded;
         self.failed = done.failed.len() as u64;
         self.missing = done.missing;
@@ -61,6 +70,9 @@ impl Report {
         match outcome {
             Outcome::Created => self.created += 1,
             Outcome::Updated { .. } => self.updated += 1,
+            Outcome::Protected { .. } => self.protected += 1,
+            Outcome::Stale { .. } => self.stale += 1,
+            Outcome::Skipped { .. } => self.skipped += 1,
             // Nothing else leaves a row in the table; a later version may know more.
             _ => self.unchanged += 1,
         }
@@ -88,9 +100,16 @@ pub(crate) fn print(reports: &[Report], json: bool) -> anyhow::Result<()> {
     };
     // Not `print!`, which panics where the reader is gone.
     let mut out = io::stdout();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
+    unless_closed(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
         .context("the report cannot be written")
+}
+
+/// That the reader has seen enough (`| head`) is no error.
+pub(crate) fn unless_closed(written: io::Result<()>) -> io::Result<()> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
 }
 
 fn lines(reports: &[Report]) -> serde_json::Result<String> {
@@ -100,33 +119,59 @@ fn lines(reports: &[Report]) -> serde_json::Result<String> {
     lines.collect()
 }
 
+/// A column of the table, but for the file and the seconds.
+struct Count {
+    name: &'static str,
+    of: fn(&Report) -> u64,
+    /// Shown even if all of them are 0: those of the rules are for who asks for one.
+    is_always_shown: bool,
+}
+
+const COUNTS: [Count; 11] = [
+    always("records", |report| report.records),
+    always("created", |report| report.created),
+    always("updated", |report| report.updated),
+    always("unchanged", |report| report.unchanged),
+    if_any("protected", |report| report.protected),
+    if_any("stale", |report| report.stale),
+    if_any("skipped", |report| report.skipped),
+    always("superseded", |report| report.superseded),
+    always("failed", |report| report.failed),
+    always("missing", |report| report.missing),
+    always("deleted", |report| report.deleted),
+];
+
+const fn always(name: &'static str, of: fn(&Report) -> u64) -> Count {
+    Count {
+        name,
+        of,
+        is_always_shown: true,
+    }
+}
+
+const fn if_any(name: &'static str, of: fn(&Report) -> u64) -> Count {
+    Count {
+        name,
+        of,
+        is_always_shown: false,
+    }
+}
+
 fn table(reports: &[Report]) -> Table {
+    let is_shown = |count: &&Count| {
+        count.is_always_shown || reports.iter().any(|report| (count.of)(report) > 0)
+    };
+    let counts: Vec<&Count> = COUNTS.iter().filter(is_shown).collect();
+    let mut header = vec!["file"];
+    header.extend(counts.iter().map(|count| count.name));
+    header.push("seconds");
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header([
-        "file",
-        "records",
-        "created",
-        "updated",
-        "unchanged",
-        "superseded",
-        "failed",
-        "missing",
-        "deleted",
-        "seconds",
-    ]);
+    table.load_style(presets::NOTHING).set_header(header);
     for report in reports {
-        table.add_row([
-            report.file.clone(),
-            report.records.to_string(),
-            report.created.to_string(),
-            report.updated.to_string(),
-            report.unchanged.to_string(),
-            report.superseded.to_string(),
-            report.failed.to_string(),
-            report.missing.to_string(),
-            report.deleted.to_string(),
-            format!("{:.2}", report.seconds.as_secs_f64()),
-        ]);
+        let mut row = vec![report.file.clone()];
+        row.extend(counts.iter().map(|count| (count.of)(report).to_string()));
+        row.push(format!("{:.2}", report.seconds.as_secs_f64()));
+        table.add_row(row);
     }
     // All but the file are numbers.
     for column in table.column_iter_mut().skip(1) {

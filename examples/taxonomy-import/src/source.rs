@@ -5,6 +5,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
+use serde::de::IgnoredAny;
 
 /// What the program imports if it is given no file.
 const EMBEDDED: [(&str, &[u8]); 3] = [
@@ -24,6 +25,12 @@ const EMBEDDED: [(&str, &[u8]); 3] = [
 
 /// What some editors write before the first line.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// The name of standard input.
+const STANDARD_INPUT: &str = "-";
+
+/// How many lines are looked at for one that is a JSON object.
+const MOST_LINES_LOOKED_AT: usize = 100;
 
 /// A version of the taxonomy, which can be read more than once.
 pub(crate) struct Source {
@@ -60,13 +67,31 @@ impl Source {
         embedded.collect()
     }
 
-    /// Opens all files.
+    /// Opens all files. One that is no JSON Lines is told here, once, and not for each of its lines.
     pub(crate) fn open_all(paths: &[PathBuf]) -> anyhow::Result<Vec<Self>> {
-        paths.iter().map(Self::of).collect()
+        let mut sources: Vec<Self> = Vec::new();
+        for path in paths {
+            let source = Self::of(path)?;
+            // The second one would be empty, which is no version of anything.
+            if source.name == STANDARD_INPUT && sources.iter().any(|it| it.name == source.name) {
+                bail!("standard input is read once, so `-` cannot come twice");
+            }
+            if !source.may_hold_records() {
+                bail!(
+                    "{} is no JSON Lines: none of its first lines is a JSON object",
+                    source.name
+                );
+            }
+            sources.push(source);
+        }
+        Ok(sources)
     }
 
     fn of(path: &PathBuf) -> anyhow::Result<Self> {
         let name = path.display().to_string();
+        if name == STANDARD_INPUT {
+            return Self::read(name, io::stdin());
+        }
         // Not shown: it may hold a password.
         if name.contains("://") {
             bail!("a URL is no FILE; the database is named by --database-url");
@@ -75,7 +100,7 @@ impl Source {
             let file = File::open(path)?;
             Ok((file.metadata()?, file))
         };
-        let (metadata, mut file) = open().with_context(|| format!("{name} cannot be opened"))?;
+        let (metadata, file) = open().with_context(|| format!("{name} cannot be opened"))?;
         // It can be opened on Unix, and only fails when it is read.
         if metadata.is_dir() {
             bail!("{name} cannot be opened: it is a directory");
@@ -87,14 +112,41 @@ impl Source {
                 content: Content::File(path.clone()),
             });
         }
+        Self::read(name, file)
+    }
+
+    /// Reads what can be read only once.
+    fn read(name: String, mut from: impl Read) -> anyhow::Result<Self> {
         let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)
+        from.read_to_end(&mut bytes)
             .with_context(|| format!("{name} cannot be read"))?;
         Ok(Self {
             name,
             len: bytes.len() as u64,
             content: Content::Memory(bytes),
         })
+    }
+
+    /// Whether one of its first lines is a JSON object, or there is none. What cannot be read is told when it is to be imported.
+    fn may_hold_records(&self) -> bool {
+        let Ok(mut lines) = self.open() else {
+            return true;
+        };
+        let mut looked_at = 0;
+        while looked_at < MOST_LINES_LOOKED_AT {
+            let Ok(line) = lines.next_line() else {
+                return true;
+            };
+            let Some((text, _)) = line else {
+                break;
+            };
+            let is_object = || serde_json::from_slice::<IgnoredAny>(text).is_ok();
+            if text.starts_with(b"{") && is_object() {
+                return true;
+            }
+            looked_at += usize::from(!text.is_empty());
+        }
+        looked_at == 0
     }
 
     /// Reads it from its beginning.
@@ -121,10 +173,16 @@ impl Lines<'_> {
             return Ok(None);
         }
         self.line += 1;
-        let mut line = self.buffer.as_slice();
+        Ok(Some((self.as_it_came().trim_ascii(), read as u64)))
+    }
+
+    /// The line that was read last, with its end.
+    pub(crate) fn as_it_came(&self) -> &[u8] {
+        let line = self.buffer.as_slice();
         if self.line == 1 {
-            line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
+            line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line)
+        } else {
+            line
         }
-        Ok(Some((line.trim_ascii(), read as u64)))
     }
 }
