@@ -9,7 +9,6 @@ use sqlx::Pool;
 use tracing::info;
 use upsert_runtime::Stored;
 
-mod body;
 mod model;
 mod precondition;
 mod refusal;
@@ -17,7 +16,7 @@ mod requests;
 mod store;
 
 pub use self::model::Taxonomy;
-pub use self::store::{Options, Store, open};
+pub use self::store::Store;
 
 /// What the server answers, from this database.
 pub fn router<DB: Store>(pool: Pool<DB>) -> Router

@@ -3,18 +3,20 @@
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::{anyhow, bail};
 use clap::Parser;
-use sqlx::mysql::MySqlConnectOptions;
-use sqlx::postgres::PgConnectOptions;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::pool::PoolOptions;
 use sqlx::{MySql, Postgres, Sqlite};
 use tokio::net::TcpListener;
 use tokio::signal;
 use tracing::info;
 use upsert_runtime::Stored;
-use webhook::{Options, Store, Taxonomy};
+use webhook::{Store, Taxonomy};
+
+/// How long a request may wait for a connection.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Store the deliveries of a taxonomy that come by HTTP.
 #[derive(Parser)]
@@ -46,39 +48,31 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> anyhow::Result<()> {
-    let url = &args.database_url;
-    // The cause is not told: it may quote the URL, which may hold a password.
-    let unreadable =
-        "expected sqlite://…, postgres://USER:PASSWORD@HOST/DATABASE or mysql://… as database URL";
-    match url.split_once(':').map_or("", |(scheme, _)| scheme) {
-        "sqlite" => {
-            let options: SqliteConnectOptions = url.parse().map_err(|_| anyhow!(unreadable))?;
-            // Readers do not wait for the writer then, nor the writer for readers.
-            let options = options
-                .journal_mode(SqliteJournalMode::Wal)
-                .synchronous(SqliteSynchronous::Full);
-            serve::<Sqlite>(options, args.listen).await
-        }
-        "postgres" | "postgresql" => {
-            let options: PgConnectOptions = url.parse().map_err(|_| anyhow!(unreadable))?;
-            serve::<Postgres>(options, args.listen).await
-        }
-        "mysql" | "mariadb" => {
-            let options: MySqlConnectOptions = url.parse().map_err(|_| anyhow!(unreadable))?;
-            serve::<MySql>(options, args.listen).await
-        }
-        _ => Err(anyhow!(unreadable)),
+    let scheme = args.database_url.split_once(':').map(|(scheme, _)| scheme);
+    match scheme {
+        Some("sqlite") => serve::<Sqlite>(&args).await,
+        Some("postgres" | "postgresql") => serve::<Postgres>(&args).await,
+        Some("mysql" | "mariadb") => serve::<MySql>(&args).await,
+        _ => bail!("expected sqlite://…, postgres://… or mysql://… (MariaDB too) as database URL"),
     }
 }
 
-async fn serve<DB: Store>(options: Options<DB>, listen: SocketAddr) -> anyhow::Result<()>
+async fn serve<DB: Store>(args: &Args) -> anyhow::Result<()>
 where
     Taxonomy: Stored<DB>,
 {
-    let pool = webhook::open::<DB>(options).await?;
-    let listener = TcpListener::bind(listen)
+    let pool = PoolOptions::<DB>::new()
+        .max_connections(8)
+        .acquire_timeout(PATIENCE)
+        .connect(&args.database_url)
         .await
-        .with_context(|| format!("cannot listen at {listen}"))?;
+        .map_err(|error| anyhow!("the database cannot be reached: {error}"))?;
+    DB::create_table(&pool)
+        .await
+        .map_err(|error| anyhow!("the table `taxonomy` cannot be made: {error}"))?;
+    let listener = TcpListener::bind(args.listen)
+        .await
+        .map_err(|error| anyhow!("cannot listen at {}: {error}", args.listen))?;
     info!(address = %listener.local_addr()?, "listens");
     axum::serve(listener, webhook::router(pool.clone()))
         .with_graceful_shutdown(stopped())

@@ -12,7 +12,6 @@ use sqlx::Pool;
 use tracing::warn;
 use upsert_runtime::{LockedUpsert as _, Outcome, Retry, Stored};
 
-use crate::body::read;
 use crate::model::{NewTaxonomy, Taxonomy, TaxonomyChanges, Versioned};
 use crate::precondition::{Precondition, tag};
 use crate::refusal::Refusal;
@@ -32,7 +31,7 @@ pub(crate) async fn deliver<DB: Store>(
 where
     Taxonomy: Stored<DB>,
 {
-    let new: NewTaxonomy = read(&body)?;
+    let new: NewTaxonomy = serde_json::from_slice(&body)?;
     let precondition = Precondition::of(&headers);
     // Asked of the row under its lock: between a look and a write another delivery would find its place.
     let upsert = Taxonomy::upsert(new)
@@ -62,9 +61,9 @@ pub(crate) async fn patch<DB: Store>(
 where
     Taxonomy: Stored<DB>,
 {
-    let changes: TaxonomyChanges = read(&body)?;
+    let changes: TaxonomyChanges = serde_json::from_slice(&body)?;
     // Required: a change under the same version would leave the ETag as it is.
-    let Versioned { version } = read(&body)?;
+    let Versioned { version } = serde_json::from_slice(&body)?;
     let precondition = Precondition::of(&headers);
     let done = Taxonomy::modify()
         .retry(RETRY)

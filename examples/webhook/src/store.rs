@@ -1,19 +1,9 @@
-//! The databases, their words for the table, and how they are reached.
+//! The databases, and their words for the table.
 
-use std::time::Duration;
-
-use anyhow::anyhow;
-use sqlx::pool::PoolOptions;
-use sqlx::{Connection, Database, MySql, Pool, Postgres, Sqlite};
+use sqlx::{MySql, Pool, Postgres, Sqlite};
 use upsert_runtime::Backend;
 
 use crate::model::Taxonomy;
-
-/// How long a request may wait for a connection.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// How to connect to a database.
-pub type Options<DB> = <<DB as Database>::Connection as Connection>::Options;
 
 /// What differs from database to database.
 pub trait Store: Backend {
@@ -42,10 +32,12 @@ macro_rules! store {
     };
 }
 
-// A blank slug would be stored, and be the slug of the next such record too.
+// With WAL readers do not wait for the writer, nor the writer for readers; the file keeps it. A blank slug would be stored, and be
+// the slug of the next such record too.
 store!(
     Sqlite,
-    "CREATE TABLE IF NOT EXISTS taxonomy (
+    "PRAGMA journal_mode = WAL;
+    CREATE TABLE IF NOT EXISTS taxonomy (
         id integer PRIMARY KEY,
         remote_id text UNIQUE,
         slug text NOT NULL UNIQUE CHECK (slug <> ''),
@@ -82,21 +74,3 @@ store!(
     ) ENGINE = InnoDB, DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
     "SELECT id, remote_id, slug, name, description, version FROM taxonomy WHERE slug = ?"
 );
-
-/// Connects, and sees to it that the table is there.
-///
-/// # Errors
-///
-/// The database cannot be reached, or its table cannot be made.
-pub async fn open<DB: Store>(options: Options<DB>) -> anyhow::Result<Pool<DB>> {
-    let pool = PoolOptions::new()
-        .max_connections(8)
-        .acquire_timeout(PATIENCE)
-        .connect_with(options)
-        .await
-        .map_err(|error| anyhow!("the database cannot be reached: {error}"))?;
-    DB::create_table(&pool)
-        .await
-        .map_err(|error| anyhow!("the table `taxonomy` cannot be made: {error}"))?;
-    Ok(pool)
-}

@@ -220,7 +220,7 @@ async fn deliver(
         end,
     } = delivery;
     let bytes = delivery.request();
-    let moment = Duration::from_micros(random.u64(0..4_000));
+    let moment = Duration::from_micros(random.u64(0..40_000));
     match end {
         // Never stored: what is not whole is no delivery.
         End::Half => cut_off(address, &bytes[..bytes.len() - 20], moment).await,

@@ -5,14 +5,14 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use sqlx::Sqlite;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
+use sqlx::{Sqlite, SqlitePool};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use webhook::{open, router};
+use webhook::{Store as _, router};
 
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
@@ -26,7 +26,8 @@ impl Server {
     pub(crate) async fn start(busy: Duration) -> Self {
         let folder = TempDir::new().unwrap();
         let options = database(&folder).busy_timeout(busy);
-        let pool = open::<Sqlite>(options).await.unwrap();
+        let pool = SqlitePool::connect_with(options).await.unwrap();
+        Sqlite::create_table(&pool).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
@@ -58,7 +59,6 @@ fn database(folder: &TempDir) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(folder.path().join("webhook.db"))
         .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
         // Nobody pulls the plug of a test.
         .synchronous(SqliteSynchronous::Off)
 }
