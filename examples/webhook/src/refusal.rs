@@ -39,22 +39,17 @@ impl From<Error> for Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
+        let said = |status, text: &str| (status, text.to_owned());
         let (status, text) = match self {
             Self::Body(error) => unreadable(&error),
-            Self::NotThere => (StatusCode::NOT_FOUND, "no such row".to_owned()),
-            Self::Unmatched => {
-                let text = "another version is stored than `If-Match` names, or none";
-                (StatusCode::PRECONDITION_FAILED, text.to_owned())
-            }
-            Self::Stale => {
-                let text = "a newer version is stored";
-                (StatusCode::PRECONDITION_FAILED, text.to_owned())
-            }
+            Self::NotThere => said(StatusCode::NOT_FOUND, "no such row"),
+            Self::Unmatched => said(
+                StatusCode::PRECONDITION_FAILED,
+                "not the version that is stored",
+            ),
+            Self::Stale => said(StatusCode::PRECONDITION_FAILED, "a newer version is stored"),
             // Whoever reads may ask again whatever was wrong.
-            Self::Unread => {
-                let text = "the row cannot be read for now";
-                (StatusCode::SERVICE_UNAVAILABLE, text.to_owned())
-            }
+            Self::Unread => said(StatusCode::SERVICE_UNAVAILABLE, "cannot be read for now"),
             Self::Failed(error) => failed(&error),
         };
         let body = Json(json!({ "error": text }));

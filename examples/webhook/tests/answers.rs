@@ -99,7 +99,7 @@ async fn a_patch_leaves_alone_what_is_absent_and_null_erases() {
     );
     for unfit in [
         json!({"name": "Roll"}),
-        json!({"nmae": "Roll", "version": 4}),
+        json!({"heading": "Roll", "version": 4}),
         json!({"name": null, "version": 4}),
         json!({"slug": " ", "version": 4}),
     ] {
