@@ -89,6 +89,6 @@ async fn stopped() {
         info!("stops");
     } else {
         // No signal can be had here: it serves until it is killed.
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }

@@ -45,7 +45,7 @@ impl Precondition {
     }
 }
 
-/// The ETag of a version.
+/// The `ETag` of a version.
 pub(crate) fn tag(version: i64) -> String {
     format!("\"{version}\"")
 }

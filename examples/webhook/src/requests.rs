@@ -94,7 +94,7 @@ pub(crate) async fn show<DB: Store>(
     row.map(answer).ok_or(Refusal::NotThere)
 }
 
-/// The row, with its version as ETag.
+/// The row, with its version as `ETag`.
 fn answer(row: Taxonomy) -> impl IntoResponse {
     ([(ETAG, tag(row.version))], Json(row))
 }

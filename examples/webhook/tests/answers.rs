@@ -1,5 +1,7 @@
 //! What each request is answered.
 
+#![allow(clippy::unwrap_used)] // all of it is a test, the functions between the tests too
+
 mod server;
 
 use std::time::Duration;

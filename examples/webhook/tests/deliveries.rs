@@ -1,5 +1,7 @@
 //! Two thousand deliveries of fifty records, in random order, a tenth of them cut off.
 
+#![allow(clippy::unwrap_used)] // all of it is a test, the functions between the tests too
+
 mod server;
 
 use std::collections::{BTreeMap, BTreeSet};
