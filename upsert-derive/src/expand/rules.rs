@@ -44,6 +44,14 @@ pub(super) fn rules(model: &Model) -> TokenStream {
             }
         }
     });
+    let give_keys = (newer.is_some() || deleted.is_some()).then(|| {
+        let (new, keys) = (new_ident(model), clone_keys(model, &quote! { self }));
+        quote! {
+            fn give_keys(&self, __new: &mut #new) {
+                #keys
+            }
+        }
+    });
     quote! {
         const RULES: &'static _rt::Rules = &_rt::Rules {
             #(#fields,)*
@@ -52,6 +60,7 @@ pub(super) fn rules(model: &Model) -> TokenStream {
 
         #versions
         #is_deleted
+        #give_keys
     }
 }
 
@@ -77,19 +86,7 @@ fn columns(model: &Model, name: &str, is: impl Fn(&Column) -> bool) -> Option<To
 fn versions(model: &Model, column: &Column) -> TokenStream {
     let (new, changes) = (new_ident(model), changes_ident(model));
     let (name, ty) = (&column.name.ident, &column.ty);
-    let keys = model.lookups.iter().map(|key| &key.columns);
-    let keys = keys.chain(model.uniques.iter().map(|key| &key.columns));
-    let mut places: Vec<usize> = keys.flatten().copied().collect();
-    places.sort_unstable();
-    places.dedup();
-    let keys = |of: &TokenStream| {
-        let keys = places.iter().map(|&place| {
-            let name = &model.columns[place].name.ident;
-            quote! { _rt::Clone::clone_from(&mut __new.#name, &#of.#name); }
-        });
-        quote! { #(#keys)* }
-    };
-    let (of_owner, of_row) = (keys(&quote! { __owner }), keys(&quote! { self }));
+    let keys = clone_keys(model, &quote! { __owner });
     let is_less = quote_spanned! { span_of(column) => _rt::is_less::<#ty>(__one, __other) };
     quote! {
         fn is_stale(&self, __changes: &#changes) -> _rt::bool {
@@ -105,13 +102,23 @@ fn versions(model: &Model, column: &Column) -> TokenStream {
         }
 
         fn take_keys(__new: &mut #new, __owner: &#new) {
-            #of_owner
-        }
-
-        fn give_keys(&self, __new: &mut #new) {
-            #of_row
+            #keys
         }
     }
+}
+
+/// Gives creating data the columns of all keys of something else.
+fn clone_keys(model: &Model, of: &TokenStream) -> TokenStream {
+    let keys = model.lookups.iter().map(|key| &key.columns);
+    let keys = keys.chain(model.uniques.iter().map(|key| &key.columns));
+    let mut places: Vec<usize> = keys.flatten().copied().collect();
+    places.sort_unstable();
+    places.dedup();
+    let keys = places.iter().map(|&place| {
+        let name = &model.columns[place].name.ident;
+        quote! { _rt::Clone::clone_from(&mut __new.#name, &#of.#name); }
+    });
+    quote! { #(#keys)* }
 }
 
 fn deleted_rows(model: &Model) -> Option<TokenStream> {

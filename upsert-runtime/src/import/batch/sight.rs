@@ -6,6 +6,7 @@ use crate::backend::{Dialect as _, Supported};
 use crate::error::Error;
 use crate::import::plan::Decision;
 use crate::step::Session;
+use crate::value::New;
 
 use super::chunk::{Chunk, Group, Member, RowsByNumber};
 use super::read::{KeyReader, Keyed, NumberedRow};
@@ -114,17 +115,54 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
         lock: Option<&str>,
     ) -> Result<Seen, Error> {
         let members = self.to_see(known);
-        let values = members.iter();
-        let values: Vec<Vec<u32>> = values
-            .map(|member| self.map.record(member.record).to_vec())
-            .collect();
-        let members = members.iter().zip(&values);
-        let records: Vec<Keyed<'_>> = members
-            .map(|(member, values)| Keyed {
-                new: &member.new,
-                values,
-            })
-            .collect();
+        let records = members.iter().map(|member| {
+            let values = self.map.record(member.record);
+            (&member.new, values.to_vec())
+        });
+        let records: Vec<(&New, Vec<u32>)> = records.collect();
+        let mut seen = Seen {
+            rows: RowsByNumber::new(),
+            has_moved: false,
+            strangers: Vec::new(),
+        };
+        self.look(session, &records, lock, &mut seen).await?;
+        let kept = self.kept_keys(&seen.rows);
+        if !kept.is_empty() {
+            let records = kept.iter().map(|(new, values)| (new, values.clone()));
+            let records: Vec<(&New, Vec<u32>)> = records.collect();
+            self.look(session, &records, lock, &mut seen).await?;
+        }
+        Ok(seen)
+    }
+
+    /// The keys that rows keep which come back to life, as creating data, where rows that hold such a key and are to give it away
+    /// were not seen: no record asks for it.
+    fn kept_keys(&self, rows: &RowsByNumber) -> Vec<(New, Vec<u32>)> {
+        let is_lacking = self.given_away().any(|row| !rows.contains_key(&row));
+        let mut kept = Vec::new();
+        for member in self.members().filter(|_| is_lacking) {
+            let decision = self.plan.decisions[member.record as usize];
+            if let Some((row, _)) = decision.row()
+                && let Some(stored) = rows.get(&row)
+                && self.mapping.is_deleted(stored)
+            {
+                let new = (self.mapping.fields.with_keys_of_row)(&member.new, stored);
+                kept.push((new, self.map.row(row).to_vec()));
+            }
+        }
+        kept
+    }
+
+    /// Looks for the rows that have keys of these records, and notes what is found.
+    async fn look(
+        &mut self,
+        session: &mut Session<'_, DB>,
+        records: &[(&New, Vec<u32>)],
+        lock: Option<&str>,
+        seen: &mut Seen,
+    ) -> Result<(), Error> {
+        let records = records.iter();
+        let records: Vec<Keyed<'_>> = records.map(|(new, values)| Keyed { new, values }).collect();
         let found = KeyReader::new(session, &mut self.map.keys, self.collated)
             .find(&records, lock)
             .await?;
@@ -135,20 +173,16 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
                 strange.insert(read.id.clone());
             }
         }
-        let mut rows = RowsByNumber::new();
-        let mut strangers = Vec::new();
         let (found, has_moved) = found.note(self.map);
+        seen.has_moved |= has_moved;
         for (row, read, is_news) in found {
-            rows.insert(row, read.row);
+            seen.rows.insert(row, read.row);
             if is_news && strange.contains(&read.id) {
-                strangers.push((row, read.id, read.values, read.is_marked));
+                let stranger = (row, read.id, read.values, read.is_marked);
+                seen.strangers.push(stranger);
             }
         }
-        Ok(Seen {
-            rows,
-            has_moved,
-            strangers,
-        })
+        Ok(())
     }
 
     /// The rows that had keys of the chunk's records, and are not among these.
