@@ -30,7 +30,7 @@ impl Nested {
         }
         let inner;
         let parens = parenthesized!(inner in meta.input);
-        self.span.get_or_insert(parens.span.join());
+        self.span.get_or_insert_with(|| parens.span.join());
         for attribute in Punctuated::<Meta, Token![,]>::parse_terminated(&inner)? {
             if attribute.path().is_ident("upsert") || attribute.path().is_ident("sqlx") {
                 errors.at(&attribute, "this belongs on the model itself, not on what is made of it\nhelp: write it above the struct");

@@ -71,10 +71,9 @@ impl<DB: Supported> Chain<'_, DB> {
             .update_alone(&alone, (&found, version), new, (&changes, &columns))
             .await?;
         Ok(row.map(|row| {
-            let changed = self.changed(&columns, false);
             let outcome = Outcome::Updated {
                 matched_by,
-                changed,
+                changed: self.changed(&columns, false),
             };
             Some(Upserted { row, outcome })
         }))

@@ -142,11 +142,10 @@ impl<'f, DB: Supported> Chain<'f, DB> {
         };
         match session.assign(&row, assignments).await {
             Ok(row) => {
-                let changed = self.changed(&columns, comes_back);
-                self.note_spelling(lookup, &changed);
+                self.note_spelling(lookup, &columns);
                 let outcome = Outcome::Updated {
                     matched_by,
-                    changed,
+                    changed: self.changed(&columns, comes_back),
                 };
                 Ok(Upserted { row, outcome })
             }
@@ -198,13 +197,13 @@ impl<DB: Supported> Chain<'_, DB> {
     }
 
     /// Notes which columns of the look-up that found the row were written: the database calls what they held equal to the record's.
-    fn note_spelling(&self, lookup: usize, changed: &[&'static str]) {
+    fn note_spelling(&self, lookup: usize, written: &[usize]) {
         if !matches!(self.options.updating, Updating::New) {
             return;
         }
         let model = self.mapping.model;
         for &column in model.lookups[lookup].columns {
-            if changed.contains(&model.columns[column].field) {
+            if written.contains(&column) {
                 warn_of_spelling(model, column);
             }
         }

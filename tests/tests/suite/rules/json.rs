@@ -86,7 +86,6 @@ async fn a_patch(db: Db) {
     );
 }
 
-#[expect(clippy::unused_async, reason = "a test of the suite")]
 async fn names_and_unknown_fields(_: Db) {
     // Inherited: else `remoteId` would be no change at all, without a word.
     let patch = changes(r#"{"remoteId": "r2", "path": "b"}"#);
@@ -104,7 +103,6 @@ async fn names_and_unknown_fields(_: Db) {
     assert_eq!(new.unwrap().remote_id, None);
 }
 
-#[expect(clippy::unused_async, reason = "a test of the suite")]
 async fn back_to_json(_: Db) {
     let changes = SentChanges::new().title("A").summary(None);
     let json = serde_json::to_value(&changes).unwrap();

@@ -3,8 +3,8 @@
 use upsert_runtime::{Error, LockedUpsert, OnDeleted, Operation, Outcome, Upsert};
 
 use super::{
-    Article, ArticleChanges, Indexes, Plain, WAYS, Way, article, both, moment, plain, run, stored,
-    while_locked, with_table, without_indexes,
+    Article, ArticleChanges, Indexes, NewArticle, Plain, WAYS, Way, article, both, moment, plain,
+    run, stored, while_locked, with_table, without_indexes,
 };
 use crate::Db;
 
@@ -282,9 +282,11 @@ async fn another_row_comes_meanwhile(db: Db) {
 
 async fn written_along_when_it_comes_back(db: Db) {
     with_marked(&db, Indexes::Full).await;
-    let mut new = article("r1", "a");
-    new.title = "old".to_owned();
-    new.fetched = 7;
+    let new = NewArticle {
+        title: "old".to_owned(),
+        fetched: 7,
+        ..article("r1", "a")
+    };
     let upsert = Article::upsert(new).on_deleted(OnDeleted::Revive);
     let done = run(&db, Way::Run, upsert).await.expect("an upsert");
     assert_eq!(done.outcome, updated("remote_id", &["deleted_at"]));

@@ -3,7 +3,7 @@
 use upsert_runtime::{LockedUpsert, OnDeleted};
 
 use super::super::log::logged;
-use super::{Article, ArticleChanges, Indexes, Plain, article, plain, with_table};
+use super::{Article, ArticleChanges, Indexes, NewArticle, Plain, article, plain, with_table};
 use crate::Db;
 
 tests![
@@ -24,8 +24,10 @@ async fn without_a_transaction(db: Db) {
         .expect("a row");
     let live = r#"AND \"deleted_at\" IS NULL), (SELECT"#;
     let another_version = "IS NOT DISTINCT FROM";
-    let mut changed = article("r1", "a");
-    changed.title = "changed".to_owned();
+    let changed = NewArticle {
+        title: "changed".to_owned(),
+        ..article("r1", "a")
+    };
     let (done, log) = logged(Article::upsert(changed).run(&db.pool)).await;
     done.expect("an upsert");
     assert_eq!(statements(&log), 2, "{log}");

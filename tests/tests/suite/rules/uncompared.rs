@@ -16,7 +16,7 @@ tests![
 #[derive(Debug, Clone, PartialEq, LockedUpsert)]
 #[lookup(slug)]
 #[upsert(table = "article")]
-struct Fetched {
+struct Noted {
     id: i64,
     slug: String,
     title: String,
@@ -26,8 +26,8 @@ struct Fetched {
     summary: Option<String>,
 }
 
-fn fetched(title: &str, fetched: i64) -> NewFetched {
-    NewFetched {
+fn fetched(title: &str, fetched: i64) -> NewNoted {
+    NewNoted {
         slug: "a".to_owned(),
         title: title.to_owned(),
         fetched,
@@ -53,7 +53,7 @@ async fn written_along(db: Db) {
             ("two", 3, updated(&["title"]), 3),
             ("two", 4, UNCHANGED, 3),
         ] {
-            let done = run(&db, way, Fetched::upsert(fetched(title, at))).await;
+            let done = run(&db, way, Noted::upsert(fetched(title, at))).await;
             let done = done.expect("an upsert");
             assert_eq!((done.outcome, done.row.fetched), (outcome, is), "{way:?}");
         }
@@ -63,17 +63,17 @@ async fn written_along(db: Db) {
 /// A guard and `modify` write what they are told.
 async fn what_is_explicit(db: Db) {
     with_table(&db, Indexes::Full).await;
-    run(&db, WAYS[0], Fetched::upsert(fetched("one", 1)))
+    run(&db, WAYS[0], Noted::upsert(fetched("one", 1)))
         .await
         .expect("a row");
     let mut tx = upsert_runtime::begin(&db.pool).await.expect("begun");
-    let row = Fetched::lock().by_slug(&mut tx, "a").await.expect("a lock");
+    let row = Noted::lock().by_slug(&mut tx, "a").await.expect("a lock");
     let mut row = row.expect("a row");
     assert!(row.update_fetched(2).await.unwrap());
     assert_eq!(row.set_fetched(3).save().await.unwrap(), ["fetched"]);
     tx.commit().await.expect("a commit");
-    let changes = |_: &Fetched| FetchedChanges::new().fetched(4);
-    let done = Fetched::modify().by_slug(&db.pool, "a", changes).await;
+    let changes = |_: &Noted| NotedChanges::new().fetched(4);
+    let done = Noted::modify().by_slug(&db.pool, "a", changes).await;
     let done = done.expect("an update").expect("a row");
     assert_eq!(done.outcome, updated(&["fetched"]));
     assert_eq!(stored(&db, "fetched").await, ["4"]);
@@ -82,11 +82,11 @@ async fn what_is_explicit(db: Db) {
 async fn alone_under_the_lock(db: Db) {
     for way in WAYS {
         with_table(&db, Indexes::Full).await;
-        run(&db, way, Fetched::upsert(fetched("one", 1)))
+        run(&db, way, Noted::upsert(fetched("one", 1)))
             .await
             .expect("a row");
         let before = "UPDATE article SET title = 'two'";
-        let upsert = Fetched::upsert(fetched("two", 2));
+        let upsert = Noted::upsert(fetched("two", 2));
         let done = while_locked(&db, way, before, upsert).await;
         assert_eq!(done.expect("an upsert").outcome, UNCHANGED, "{way:?}");
         assert_eq!(stored(&db, "title, fetched").await, ["two 1"]);
@@ -96,7 +96,7 @@ async fn alone_under_the_lock(db: Db) {
 async fn no_value_leaves_what_is_stored(db: Db) {
     for way in WAYS {
         with_table(&db, Indexes::Full).await;
-        let with = |summary: Option<&str>| NewFetched {
+        let with = |summary: Option<&str>| NewNoted {
             summary: summary.map(str::to_owned),
             ..fetched("one", 1)
         };
@@ -106,13 +106,13 @@ async fn no_value_leaves_what_is_stored(db: Db) {
             (Some(""), updated(&["summary"]), ""),
             (Some("short"), updated(&["summary"]), "short"),
         ] {
-            let done = run(&db, way, Fetched::upsert(with(summary))).await;
+            let done = run(&db, way, Noted::upsert(with(summary))).await;
             let done = done.expect("an upsert");
             assert_eq!(done.outcome, outcome, "{way:?}");
             assert_eq!(done.row.summary.as_deref(), Some(is));
         }
         // What is set explicitly is written.
-        let upsert = Fetched::upsert(with(None)).updating(FetchedChanges::new().summary(None));
+        let upsert = Noted::upsert(with(None)).updating(NotedChanges::new().summary(None));
         let done = run(&db, way, upsert).await.expect("an upsert");
         assert_eq!(
             (done.outcome, done.row.summary),
