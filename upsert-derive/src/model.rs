@@ -95,7 +95,11 @@ impl Model {
             .iter()
             .flat_map(|lookup| lookup.columns.iter().copied())
             .collect();
-        check::rules(&fields, &keys, errors);
+        let unique_columns: Vec<usize> = uniques
+            .iter()
+            .flat_map(|unique| unique.columns.iter().copied())
+            .collect();
+        check::rules(&fields, (&keys, &unique_columns), errors);
         check::serde(&attrs, &fields.columns, errors);
         let Fields {
             mut columns,

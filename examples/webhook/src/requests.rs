@@ -62,7 +62,7 @@ where
     Taxonomy: Stored<DB>,
 {
     let changes: TaxonomyChanges = serde_json::from_slice(&body)?;
-    // Required: a change under the same version would leave the ETag as it is.
+    // Required: it is the ETag. The same version again is the same delivery again.
     let Versioned { version } = serde_json::from_slice(&body)?;
     let precondition = Precondition::of(&headers);
     let done = Taxonomy::modify()

@@ -25,9 +25,10 @@ fn written_otherwise(role: Role) -> Option<(&'static str, &'static str)> {
 }
 
 /// Looks at the options of all columns, once it is known which of them are keys.
-pub(crate) fn rules(fields: &Fields, keys: &[usize], errors: &mut Errors) {
+pub(crate) fn rules(fields: &Fields, (keys, uniques): (&[usize], &[usize]), errors: &mut Errors) {
     for (place, (column, attrs)) in fields.columns.iter().zip(&fields.attrs).enumerate() {
         of_updates(column, attrs, errors);
+        of_uniques(uniques.contains(&place), attrs, errors);
         of_keys(keys.contains(&place), attrs, errors);
         of_types(column, attrs, errors);
     }
@@ -69,10 +70,23 @@ fn of_updates(column: &Column, attrs: &FieldAttrs, errors: &mut Errors) {
             "`uncompared` contradicts `newer`: a version that is not written would let an older one in later\nhelp: remove one of them",
         );
     }
-    if let (Some(span), true) = (attrs.uncompared, attrs.unique.is_some()) {
+}
+
+/// A column of a unique key has rules of its own.
+fn of_uniques(is_unique: bool, attrs: &FieldAttrs, errors: &mut Errors) {
+    if !is_unique {
+        return;
+    }
+    if let Some(span) = attrs.uncompared {
         errors.at_span(
             span,
             "`uncompared` contradicts `unique`: a key that is to be another one is a change\nhelp: remove one of them",
+        );
+    }
+    if let Some(span) = attrs.newer {
+        errors.at_span(
+            span,
+            "`newer` contradicts `unique`: a record's newer data may be stored with the keys of another one\nhelp: remove one of them",
         );
     }
 }

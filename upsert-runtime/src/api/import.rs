@@ -31,7 +31,8 @@ use super::stored::mapping;
 ///
 /// # Which record is which row
 ///
-/// 1. Records with the same first usable key are one record: the last counts, the others are *superseded*.
+/// 1. Records with the same first usable key are one record: the last counts, by an `#[upsert(newer)]` column the newest; the others are
+///    *superseded*. A record that another one supersedes by its key gives it its data if it is newer.
 /// 2. A record that finds a row by the model's first look-up owns it.
 /// 3. The others fall back, look-up by look-up. A row that has no owner is theirs; it is taken over if it was another record by
 ///    an earlier key, which [`on_takeover`](Self::on_takeover) can forbid. A key that an owner will have is no longer to be
@@ -294,7 +295,7 @@ impl<'f, M: Contract> Import<'f, M> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn stop_on(mut self, stop: impl Future<Output: Send> + Send + 'f) -> Self {
+    pub fn stop_on(mut self, stop: impl Future + Send + 'f) -> Self {
         self.options.stop = Some(Box::pin(async move {
             stop.await;
         }));
@@ -321,7 +322,7 @@ impl<'f, M: Contract> Import<'f, M> {
     }
 
     /// The largest share of the rows that may be missing, from 0 to 1; the default is 0.1. With more of them, or no records at all,
-    /// it is [`Error::Refused`] before anything is written.
+    /// it is [`Error::Refused`] before anything is written. It holds for [`Missing::Mark`], too.
     pub fn max_share(mut self, share: f64) -> Self {
         self.options.max_share = share;
         self
@@ -373,7 +374,8 @@ impl<'f, M: Contract> Import<'f, M> {
     ///
     /// A record that fails is no error but told in the [`Report`]. [`Error::Stopped`]: the server is gone, others were in the
     /// way for too long, a source gave other records the second time, a GRANT is missing, or a column cannot be read as its field, which is
-    /// asked before anything is written; it says what was committed, and in its source why. [`Error::Refused`]: [`max_share`](Self::max_share).
+    /// asked before anything is written; it says what was committed, and in its source why. [`Error::Refused`]: [`max_share`](Self::max_share),
+    /// [`max_changed_share`](Self::max_changed_share). [`Error::TooManyFailed`], as the source of `Stopped`: [`max_failed`](Self::max_failed).
     /// [`Error::Aborted`]: [`OnFailure::Abort`]. [`Error::Unsupported`], as the source of `Stopped`, before anything is written: keys of which it cannot be
     /// told which are equal, and [`Missing::Delete`] where a deletion comes back to the table by other tables' `ON DELETE CASCADE`.
     pub fn run<DB: Backend>(

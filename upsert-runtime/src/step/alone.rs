@@ -189,7 +189,8 @@ impl<DB: Supported> Statement<DB> {
             mark: None,
         };
         let set = model.updated.iter().copied();
-        let set = set.filter(|&column| (fields.in_changes)(changes, column).is_some());
+        let set =
+            set.filter(|&column| new.is_some() && (fields.in_changes)(changes, column).is_some());
         let kind = match new {
             Some(_) => Kind::UpdateAlone(found.lookup),
             None => Kind::UpdateVersion,

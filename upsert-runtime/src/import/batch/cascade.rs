@@ -170,6 +170,9 @@ impl<DB: Supported> Deleter<'_, DB> {
     /// Whether a row is one of the import's, or was missing and has changed since. A row of which the import knows nothing goes
     /// as the schema has it.
     fn is_to_stay(&mut self, read: &NumberedRow) -> bool {
+        if self.judge.protects(&read.row) {
+            return true;
+        }
         let Some(row) = self.map.recognize(&read.id, &read.values) else {
             return false;
         };

@@ -370,7 +370,9 @@ impl<'i, DB: Supported> Chunk<'i, DB> {
         for member in self.to_write() {
             if let Decision::Row { row, .. } = self.plan.decisions[member.record as usize]
                 && let Some(stored) = rows.get(&row)
-                && self.judge.would_change(stored, &member.new)
+                // What newer data of another record change is judged under the lock.
+                && (self.merged.contains_key(&member.record)
+                    || self.judge.would_change(stored, &member.new))
             {
                 numbers.push(row);
             }

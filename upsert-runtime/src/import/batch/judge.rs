@@ -153,7 +153,8 @@ impl<'s, DB: Supported> Judge<'s, DB> {
         !self.mapping.to_write(row, &changes).is_empty()
     }
 
-    fn protects(&mut self, row: &Row) -> bool {
+    /// Whether a row is to be left alone.
+    pub(super) fn protects(&mut self, row: &Row) -> bool {
         self.protect.as_mut().is_some_and(|protect| protect(row))
     }
 }

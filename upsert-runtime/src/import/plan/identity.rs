@@ -333,8 +333,17 @@ impl<'p> Draft<'p> {
             }
             let winner = match holder {
                 Holder::Owner(_) => None,
+                // Who finds no row at all is not created, and takes no key from others.
+                _ if self.rules.only_updates => {
+                    let mut with_row: Vec<u32> = records.clone().collect();
+                    with_row.retain(|&record| self.map.found_by(record).is_some());
+                    self.last_with_earlier_key(with_row.into_iter(), lookup)
+                }
                 _ => self.last_with_earlier_key(records.clone(), lookup),
             };
+            if winner.is_none() && matches!(holder, Holder::Nobody) {
+                continue;
+            }
             for record in records.filter(|&record| Some(record) != winner) {
                 let earlier = self.usable_before(record, lookup);
                 self.decide(record, lost(lookup, earlier));

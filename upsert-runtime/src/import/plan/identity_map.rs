@@ -202,6 +202,13 @@ impl IdentityMap {
         self.release(row);
         self.rows.states[row as usize] = RowState::Marked;
         self.hold(row, &values);
+        for lookup in 0..self.keys.lookups() {
+            let key = self.keys.usable(lookup, &values);
+            if key != NONE && self.keys.finds_marked && !self.keys.marked_hold[lookup] {
+                // It is the one that was marked last.
+                self.rows.marked[lookup].entry(key).or_default().push(row);
+            }
+        }
     }
 
     /// The row that has this id.

@@ -133,11 +133,16 @@ impl<'t, DB: Supported> Course<'t, DB> {
         let candidates = if missing == MissingRows::Stay {
             0
         } else {
-            let noting = self.table.note_candidates(&mut self.ledger, chunk_size);
+            let (ledger, stop) = (&mut self.ledger, &mut self.stop);
+            let noting = self.table.note_candidates(ledger, stop, chunk_size);
             Box::pin(noting).await?
         };
         let keeps_rows = self.table.keeps_rows(self.ledger.wants_rows());
-        let keeps_errors = self.plain.max_failed.is_some();
+        let keeps_errors = self.plain.max_failed.map_or(0, |most| {
+            usize::try_from(most)
+                .unwrap_or(usize::MAX)
+                .saturating_add(1)
+        });
         let keeps = (keeps_rows, keeps_errors);
         let first_pass = FirstPass::new(&mut self.table, chunk_size, keeps);
         let mut learned = Box::pin(first_pass.run(source, &mut self.stop)).await?;
@@ -194,7 +199,8 @@ impl<'t, DB: Supported> Course<'t, DB> {
         let mapping = self.table.mapping;
         let decisions = (0_u32..).zip(&plan.decisions);
         let fails = |(record, decision): &(u32, &Decision)| {
-            learned.has_error(*record) || refusal(mapping, **decision).is_some()
+            let is_open = !plan.donors.contains_key(record);
+            learned.has_error(*record) || (is_open && refusal(mapping, **decision).is_some())
         };
         let failing: Vec<_> = decisions.filter(fails).collect();
         if failing.len() as u64 <= most {

@@ -60,15 +60,15 @@ pub(super) struct FirstPass<'p, 't, DB: Supported> {
     chunk_size: usize,
     /// Whether rows that are to be changed are kept for the second reading.
     keeps_rows: bool,
-    /// Whether errors of the source are kept, since they are counted before anything is written.
-    keeps_errors: bool,
+    /// How many errors of the source are kept, since they are counted before anything is written.
+    keeps_errors: usize,
 }
 
 impl<'p, 't, DB: Supported> FirstPass<'p, 't, DB> {
     pub(super) fn new(
         table: &'p mut Table<'t, DB>,
         chunk_size: usize,
-        (keeps_rows, keeps_errors): (bool, bool),
+        (keeps_rows, keeps_errors): (bool, usize),
     ) -> Self {
         Self {
             keeps_errors,
@@ -118,7 +118,7 @@ impl<'p, 't, DB: Supported> FirstPass<'p, 't, DB> {
             Err(error) => {
                 self.learned.is_incomplete = true;
                 let record = map.add_record(RecordState::Absent);
-                if self.keeps_errors {
+                if self.learned.errors.len() < self.keeps_errors {
                     self.learned.errors.insert(record, error);
                 }
                 return None;
@@ -260,8 +260,10 @@ type RowsRead = HashMap<u32, (Row, Option<(i64, usize)>)>;
 fn hash<DB: Supported>(mapping: Mapping<DB>, item: &Result<New, Error>) -> u64 {
     let Ok(new) = item else { return 0 };
     let mut hasher = DefaultHasher::new();
-    for lookup in mapping.model.lookups {
-        for &column in lookup.columns {
+    let lookups = mapping.model.lookups.iter().map(|key| key.columns);
+    let uniques = mapping.fields.rules.uniques.iter().map(|key| key.columns);
+    for columns in lookups.chain(uniques) {
+        for &column in columns {
             // What cannot be encoded fails both times.
             let bytes = mapping.bytes_of_new(new, column).unwrap_or_default();
             bytes.hash(&mut hasher);

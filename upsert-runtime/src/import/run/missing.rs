@@ -23,11 +23,13 @@ impl<DB: Supported> Table<'_, DB> {
     pub(super) async fn note_candidates(
         &mut self,
         ledger: &mut Ledger<'_>,
+        stop: &mut Stopper<'_>,
         page_size: usize,
-    ) -> Result<u64, Error> {
+    ) -> Result<u64, Halt> {
         let mut candidates = 0;
         let mut cursor = Cursor::default();
         loop {
+            stop.check().await?;
             let page = self.page(&cursor, page_size).await?;
             if page.is_empty() {
                 return Ok(candidates);

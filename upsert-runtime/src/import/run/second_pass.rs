@@ -89,6 +89,9 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
                 self.settled_unwritten = 0;
                 self.ledger.tell_progress();
                 rt::yield_now().await;
+            }
+            // Also where nothing is written for long.
+            if record as usize % self.chunk_size == 0 {
                 stop.check().await?;
             }
         }

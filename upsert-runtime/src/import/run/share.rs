@@ -59,12 +59,15 @@ pub(super) fn check_changes(
     let (mut found, mut changed) = (0_u64, 0_u64);
     for (record, decision) in (0_u32..).zip(&plan.decisions) {
         found += u64::from(decision.row().is_some());
-        if let Decision::Row { row, .. } = *decision
-            && map.records.states[record as usize] == RecordState::Open
-            && !map.is_same(row, record)
-        {
-            changed += 1;
-        }
+        // What other, newer data change is not known before they are judged.
+        let is_given = plan.donors.contains_key(&record);
+        let is_changed = match *decision {
+            Decision::Row { row, .. } => is_given || !map.is_same(row, record),
+            Decision::Left { .. } => is_given,
+            _ => false,
+        };
+        let is_open = map.records.states[record as usize] == RecordState::Open;
+        changed += u64::from(is_changed && is_open);
     }
     #[expect(clippy::cast_precision_loss, reason = "a share needs no more digits")]
     let is_within_share = changed as f64 <= max_share * found as f64;
