@@ -91,7 +91,7 @@ impl<'p, 't, DB: Supported> SecondPass<'p, 't, DB> {
                 rt::yield_now().await;
             }
             // Also where nothing is written for long.
-            if record as usize % self.chunk_size == 0 {
+            if (record as usize).is_multiple_of(self.chunk_size) {
                 stop.check().await?;
             }
         }
