@@ -11,6 +11,7 @@ tests![
     what_goes_with_a_missing_row_is_told,
     a_row_of_the_import_keeps_what_it_refers_to,
     a_row_out_of_the_scope_goes_as_the_schema_has_it,
+    a_protected_row_keeps_what_it_refers_to,
     a_key_is_not_had_by_a_deletion_that_takes_a_row_of_the_import,
     a_deletion_that_comes_back_by_another_table,
     rights_on_the_table_alone on ["mysql"],
@@ -60,6 +61,23 @@ async fn import(db: &Db, records: Vec<NewNode>, chunk_size: usize) -> Report<Nod
 
 async fn slugs(db: &Db) -> Vec<String> {
     db.texts("SELECT slug FROM node ORDER BY id").await
+}
+
+/// A row that is to be left alone is never deleted, neither by itself nor by what the database does besides.
+async fn a_protected_row_keeps_what_it_refers_to(db: Db) {
+    for atomic in [false, true] {
+        let rows = [(1, None), (2, Some(1)), (3, None), (9, None)];
+        nodes(&db, "ON DELETE CASCADE", &rows).await;
+        let import = Node::import([node(9)])
+            .missing(Missing::Delete)
+            .max_share(1.0)
+            .atomic(atomic)
+            .protect(|row| row.slug == "s2");
+        let report = import.run(&db.pool).await.expect("an import");
+        assert_eq!((report.missing, report.deleted), (2, 1), "{report}");
+        assert_eq!(slugs(&db).await, ["s1", "s2", "s9"]);
+        db.run("DROP TABLE node").await;
+    }
 }
 
 /// Three levels, of which some refer to rows with greater ids.

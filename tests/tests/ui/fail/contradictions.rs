@@ -56,6 +56,20 @@ struct Keys {
     number: i64,
 }
 
+/// In a unique key of several columns.
+#[derive(LockedUpsert)]
+#[lookup(slug)]
+#[upsert(unique(site_id, position), unique(site_id, version))]
+struct Unique {
+    id: i64,
+    slug: String,
+    site_id: i64,
+    #[upsert(uncompared)]
+    position: i64,
+    #[upsert(newer)]
+    version: i64,
+}
+
 /// Of another type.
 #[derive(LockedUpsert)]
 #[lookup(slug)]

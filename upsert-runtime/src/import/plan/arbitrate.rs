@@ -42,7 +42,7 @@ impl Draft<'_> {
             let stays = holder.filter(stays);
             let lookup = small(lookup);
             if !is_best || stays.is_some() {
-                let is_deleted = stays.is_some_and(|row| self.map.is_marked(row));
+                let is_deleted = holder.is_some_and(|row| self.map.is_marked(row));
                 to.failed.push((record, lookup, is_deleted));
             } else if let Some(row) = holder {
                 to.needs.push(Need {
@@ -108,21 +108,21 @@ impl Draft<'_> {
         }
         let owners = by_owner.keys().copied();
         let mut failing: Vec<u32> = owners.filter(|&owner| !self.is_to_do(owner)).collect();
-        let mut lost: HashMap<u32, u8> = HashMap::new();
+        let mut lost: HashMap<u32, (u8, bool)> = HashMap::new();
         while let Some(owner) = failing.pop() {
             for need in by_owner.remove(&owner).unwrap_or_default() {
                 if self.is_to_do(need.record) {
                     // The first key that is lost is the one that is told, in whichever order the owners are visited.
+                    let this = (need.lookup, self.map.is_marked(need.row));
                     let first = lost.entry(need.record).or_insert_with(|| {
                         failing.push(need.record);
-                        need.lookup
+                        this
                     });
-                    *first = need.lookup.min(*first);
+                    *first = this.min(*first);
                 }
             }
         }
-        for (record, key) in lost {
-            let is_deleted = false;
+        for (record, (key, is_deleted)) in lost {
             self.decide(record, Decision::Conflict { key, is_deleted });
         }
     }
@@ -192,5 +192,47 @@ mod tests {
         assert!(stages > 2 * 2, "{stages}");
         let fails = |decision: &Decision| matches!(decision, Decision::Conflict { key: 1, .. });
         assert!(plan.decisions.iter().all(fails));
+    }
+
+    #[test]
+    fn who_finds_nothing_is_skipped_in_one_round() {
+        const LENGTH: u32 = 500;
+        let lookups: Vec<&[usize]> = vec![&[0], &[1]];
+        let mut map = IdentityMap::new(Keys::new(&Shape {
+            lookups,
+            uniques: Vec::new(),
+            updated: &[0, 1],
+            keep_none: &[],
+        }));
+        // Each has a key of its own that no row has, and all want the same other one.
+        for number in 0..LENGTH {
+            let mut value = |place, number: u32| {
+                let bytes = Some(number.to_be_bytes().to_vec());
+                map.keys.number(place, bytes, false)
+            };
+            let values = [value(0, number), value(1, 0)];
+            let record = map.add_record(RecordState::Open);
+            map.know_record(record, &values);
+        }
+        let rules = Rules {
+            unclaimed: vec![false; 2],
+            is_id: vec![false; 2],
+            missing: MissingRows::Stay,
+            only_updates: true,
+        };
+        let mut planning = Planning::new(&mut map, &rules);
+        let mut stages = 1;
+        let plan = loop {
+            match planning.step() {
+                Some(plan) => break plan,
+                None => stages += 1,
+            }
+        };
+        assert!(stages < 20, "{stages}");
+        let decisions = plan.decisions.iter();
+        assert_eq!(
+            decisions.filter(|one| **one == Decision::Skipped).count(),
+            LENGTH as usize
+        );
     }
 }

@@ -22,8 +22,10 @@ pub(crate) struct KnownRows {
     /// The numbers of the key columns of one row behind those of another.
     keys: Vec<u32>,
     pub(crate) states: Vec<RowState>,
-    /// The record from which the row, as it was read, differs in nothing.
+    /// A record from which the row, as it was read, differs in nothing.
     same_as: Vec<u32>,
+    /// Rows and further such records, where several find one.
+    same_too: HashSet<(u32, u32)>,
     /// For each key and value, the row that has it. One that is marked as deleted is among them where the unique index has it.
     holders: Vec<Vec<u32>>,
     /// For each look-up and value, the rows that are found among those that are marked as deleted where the unique index has none of
@@ -218,12 +220,18 @@ impl IdentityMap {
 
     /// Notes that a row is as this record wants it.
     pub(crate) fn note_same(&mut self, row: u32, record: u32) {
-        self.rows.same_as[row as usize] = record;
+        let same_as = &mut self.rows.same_as[row as usize];
+        if *same_as == NONE {
+            *same_as = record;
+        } else {
+            self.rows.same_too.insert((row, record));
+        }
     }
 
     /// Whether a row was read as this record wants it, and has kept its keys since.
     pub(crate) fn is_same(&self, row: u32, record: u32) -> bool {
-        self.rows.same_as[row as usize] == record
+        let is_other = || self.rows.same_too.contains(&(row, record));
+        self.rows.same_as[row as usize] == record || is_other()
     }
 
     /// The row that a record finds.
@@ -395,6 +403,9 @@ impl IdentityMap {
     /// Notes that a row is no longer found by the values that it had.
     fn release(&mut self, row: u32) {
         self.rows.same_as[row as usize] = NONE;
+        if !self.rows.same_too.is_empty() {
+            self.rows.same_too.retain(|(other, _)| *other != row);
+        }
         let values = self.row(row).to_vec();
         for lookup in 0..self.keys.all() {
             let key = self.keys.unique(lookup, &values);
