@@ -1,7 +1,8 @@
 //! Which record is which row, judged over the whole import.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::mem;
 
 use super::identity_map::{IdentityMap, Possession, RecordState, RowState};
 use super::keys::NONE;
@@ -88,6 +89,10 @@ pub(super) struct Draft<'p> {
     pub(super) owner: Vec<u32>,
     /// Records that would be created where none is to be: they claim nothing.
     skipped: Vec<bool>,
+    /// Records without a row that were passed over when a key was given away.
+    passed: Vec<u32>,
+    /// Those of them that are not to be, since they are not skipped in the end.
+    not_passed: HashSet<u32>,
     /// For records that another one supersedes by its key, that one; noted where the newer one of the two counts.
     superseded_by: HashMap<u32, u32>,
     /// How many times it was asked whether a record is still to be written.
@@ -101,6 +106,8 @@ impl<'p> Draft<'p> {
             decisions: vec![None; map.records.states.len()],
             owner: vec![NONE; map.rows.states.len()],
             skipped: Vec::new(),
+            passed: Vec::new(),
+            not_passed: HashSet::new(),
             superseded_by: HashMap::new(),
             #[cfg(test)]
             steps: std::cell::Cell::default(),
@@ -120,8 +127,16 @@ impl<'p> Draft<'p> {
         }
         self.skipped.resize(self.decisions.len(), false);
         let mut is_settled = true;
+        for record in mem::take(&mut self.passed) {
+            let decision = self.decisions[record as usize];
+            if !matches!(decision, None | Some(Decision::Skipped)) {
+                is_settled &= !self.not_passed.insert(record);
+            }
+        }
+        let was_wrong = !is_settled;
         for (decision, is_skipped) in self.decisions.iter_mut().zip(&mut self.skipped) {
-            if decision.is_none() {
+            // Where one was passed over that is not skipped, others may have been that would have lost to it.
+            if decision.is_none() && !was_wrong {
                 *is_skipped = true;
                 is_settled = false;
             }
@@ -331,19 +346,17 @@ impl<'p> Draft<'p> {
                 }
                 continue;
             }
+            let passed = match holder {
+                Holder::Nobody if self.rules.only_updates => {
+                    self.passed_over(records.clone().collect(), lookup)
+                }
+                _ => HashSet::new(),
+            };
+            let records = records.filter(|record| !passed.contains(record));
             let winner = match holder {
                 Holder::Owner(_) => None,
-                // Who finds no row at all is not created, and takes no key from others.
-                _ if self.rules.only_updates => {
-                    let mut with_row: Vec<u32> = records.clone().collect();
-                    with_row.retain(|&record| self.map.found_by(record).is_some());
-                    self.last_with_earlier_key(with_row.into_iter(), lookup)
-                }
                 _ => self.last_with_earlier_key(records.clone(), lookup),
             };
-            if winner.is_none() && matches!(holder, Holder::Nobody) {
-                continue;
-            }
             for record in records.filter(|&record| Some(record) != winner) {
                 let earlier = self.usable_before(record, lookup);
                 self.decide(record, lost(lookup, earlier));
@@ -402,6 +415,19 @@ impl<'p> Draft<'p> {
             Some(&owner) if owner != NONE => Holder::Owner(owner),
             _ => Holder::Nobody,
         }
+    }
+
+    /// Of records that want a key which nobody has, those that would get it one after the other, and find no row at all: where none is
+    /// to be created they are skipped, and who comes behind them is judged without them.
+    fn passed_over(&mut self, mut records: Vec<u32>, lookup: usize) -> HashSet<u32> {
+        records.reverse();
+        records.sort_by_key(|&record| self.usable_before(record, lookup).is_none());
+        let first = records.iter().position(|&record| {
+            self.not_passed.contains(&record) || self.map.found_by(record).is_some()
+        });
+        records.truncate(first.unwrap_or(records.len()));
+        self.passed.extend_from_slice(&records);
+        records.into_iter().collect()
     }
 
     /// Of records that want the same row, the one that gets it: the last that an earlier key identifies, else the last.
